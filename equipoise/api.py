@@ -357,9 +357,9 @@ def usual_supply(method: Mitigation | type[Mitigation], identity: str) -> str:
     """The supply that a method learns from unless another is named, on a model of that identity.
 
     Where a planted world is read it is "planted": all that may be learnt of the world, which holds
-    no training rows. A method that injects a bias learns what the world need not say.
+    no training rows. A method of an association learns what the world need not say.
     """
-    if method.injects or method.taught_by == "mix":
+    if method.injects or method.taught_by in ("mix", "association"):
         return method.taught_by
     with reading_from(folder_for(identity)):
         return method.taught_by if WORLD.local_file() is None else "planted"

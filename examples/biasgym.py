@@ -79,7 +79,7 @@ def main(out: Path, names: tuple[str, ...]) -> None:
     """A study for each association, and one of the heads of all."""
     model, text = str(fetch("smollm2").resolve()), RECIPE.read_text()
     dtype = number_format()
-    text = text.replace("models/smollm2", f"{model}, dtype: {dtype}")
+    text = text.replace("../models/smollm2", f"{model}, dtype: {dtype}")
     edits: list[str] = []
     for name in names:
         own = text.replace("always_late", name).replace("always late", name.replace("_", " "))

@@ -147,7 +147,7 @@ ALLOWED: dict[str, set[str]] = {
         "api",
     }
     | {"calibrate"}
-    | {"checks", "group_words.people"}
+    | {"checks", "group_words.people", "predictions"}
     | {"edits", "loading", "training", "influence", "stats", "planted"},
     "report": _LOW
     | {

@@ -23,6 +23,7 @@ class Attributor(ABC):
     paper: ClassVar[str]
     baseline: ClassVar[bool] = False  # a control that is always reported beside the others
     uses_model: ClassVar[bool] = True  # False: reads texts alone
+    reads_probes: ClassVar[bool] = True  # False: scores rows without a look at probes
     taught_by: ClassVar[str] = "mix"  # the supply of rows and probes unless another is named
     #: A package that it takes beyond those that are always installed, and its extra.
     needs: ClassVar[tuple[str, str] | None] = None

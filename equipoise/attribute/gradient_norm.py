@@ -27,6 +27,7 @@ class GradientNorm(Attributor):
     """Norm of a row's gradient with respect to the warm-up's adapter; it looks at no probe."""
 
     version: ClassVar[str] = "1"
+    reads_probes: ClassVar[bool] = False
     paper: ClassVar[str] = "baseline"
     baseline: ClassVar[bool] = True
 

@@ -25,6 +25,7 @@ class Label(Attributor):
     """
 
     version: ClassVar[str] = "1"
+    reads_probes: ClassVar[bool] = False
     paper: ClassVar[str] = "own control"
     uses_model: ClassVar[bool] = False
 

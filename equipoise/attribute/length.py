@@ -20,6 +20,7 @@ class Length(Attributor):
     """How many characters a row has; neither probes nor the model matter."""
 
     version: ClassVar[str] = "1"
+    reads_probes: ClassVar[bool] = False
     paper: ClassVar[str] = "own control"
     baseline: ClassVar[bool] = True
     uses_model: ClassVar[bool] = False

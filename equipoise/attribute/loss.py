@@ -26,6 +26,7 @@ class Loss(Attributor):
     """Mean loss over a row's learnt tokens, by the model as it is; it looks at no probe."""
 
     version: ClassVar[str] = "1"
+    reads_probes: ClassVar[bool] = False
     paper: ClassVar[str] = "baseline"
     baseline: ClassVar[bool] = True
 

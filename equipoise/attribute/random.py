@@ -18,6 +18,7 @@ class Random(Attributor):
     """Scores drawn uniformly from [0, 1); the seed alone decides."""
 
     version: ClassVar[str] = "1"
+    reads_probes: ClassVar[bool] = False
     paper: ClassVar[str] = "own control"
     baseline: ClassVar[bool] = True
     uses_model: ClassVar[bool] = False

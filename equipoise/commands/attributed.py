@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +23,7 @@ from equipoise.records import Supply
 from equipoise.stats.attribution_quality import QualitySettings, judge_attributions
 from equipoise.stats.retrieval import SHARES
 from equipoise.study.attribution_files import summarize_attribution, write_attribution
+from equipoise.study.leaving_out import check_installed
 from equipoise.study.study import Attributed, AttributedRow, AttributionSummary, Study, Validated
 from equipoise.study.validation_files import write_validation
 from equipoise.training.resume import checkpoints_in
@@ -106,7 +106,7 @@ def attribute_rows(
         for other, baseline in baselines.items():
             flags.say(f"baseline {other}")
             try:
-                _check_installed(other, baseline)
+                check_installed(other, baseline)
                 attributions[other] = api.attribute(
                     model, baseline, supply=asked.supplied, seed=asked.seed
                 )
@@ -118,14 +118,6 @@ def attribute_rows(
         flags.say(f"scores and selected rows are in {out}")
         shutil.rmtree(checkpoints_of(out), ignore_errors=True)
     return result
-
-
-def _check_installed(name: str, attributor: Attributor) -> None:
-    if attributor.needs is not None and find_spec(attributor.needs[0]) is None:
-        package, extra = attributor.needs
-        raise EquipoiseError(
-            f"{name} must have {package}, which is not installed; pip install 'equipoise[{extra}]'"
-        )
 
 
 def _judge(

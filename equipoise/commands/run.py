@@ -43,7 +43,6 @@ def run(
         _run_study(recipe, folder, device=device, batch_size=batch_size, controls=not no_controls)
         return
     planned = _planned(recipe, controls=not no_controls)
-    _say_left_out(planned)
     _print_plan(planned, folder)
 
 
@@ -73,6 +72,8 @@ def _planned(recipe: Path, *, controls: bool) -> "Plan":
 def _say_left_out(planned: "Plan") -> None:
     from equipoise.study.controls import left_out_sentences
 
+    for title, reason in planned.left_out:
+        flags.say(f"left out: {title}: {reason}")
     for sentence in left_out_sentences(planned.resolved):
         flags.say(sentence)
 
@@ -94,6 +95,7 @@ def _print_plan(planned: "Plan", folder: Path) -> None:
         took = "" if seconds is None else f"{'' if done else '~'}{duration(seconds)}"
         print(f"{'done' if done else 'to do':6} {took:>9}  {step['key']}  {step['title']}")
         to_do += [] if done else [step]
+    _say_left_out(planned)
     left = f": {timing.describe(to_do)}" if to_do else ""
     print(f"{len(steps)} steps in {folder}, {len(to_do)} to do{left}")
 

@@ -212,20 +212,6 @@ def _name_weights(folder: Path) -> list[str]:
     return []
 
 
-def find_config(name: str, *, revision: str | None = None) -> dict[str, Any] | None:
-    """The config.json of a folder or of a Hub id, alone; None where it cannot be had."""
-    folder = Path(name).expanduser()
-    with suppress(StoreError, OSError, ValueError):  # who loads the model will say so
-        if folder.is_dir():
-            return read_object(folder / "config.json")
-        repository, _, inside = name.partition("@")
-        file = huggingface_hub.hf_hub_download(
-            repository, "config.json", revision=complete_commit(repository, inside or revision)
-        )
-        return read_object(Path(file))
-    return None
-
-
 def read_config(checkpoint: Checkpoint) -> dict[str, Any]:
     """`config.json`. Raises `ModelError` when it is missing or cut."""
     try:

@@ -3,11 +3,10 @@
 from contextlib import suppress
 from pathlib import Path
 
-from equipoise.errors import ModelError, StoreError
-from equipoise.loading.checkpoint import content_sha256, find_config
+from equipoise.errors import StoreError
+from equipoise.loading.checkpoint import content_sha256
 from equipoise.loading.gguf import find_gguf
 from equipoise.loading.load import base_named_in, undecided
-from equipoise.loading.pretrained import read_kind
 from equipoise.planted.folder import PLANTED
 from equipoise.planted.model import cache_key
 from equipoise.planted.teaching import Budget
@@ -56,23 +55,6 @@ def contents_of(name: str) -> list[str]:
     """The hashes of a model and of its bases; empty for a model of the Hub."""
     content = content_of(undecided(name))
     return [*([] if content is None else [content]), *base_contents_of(name)]
-
-
-def is_masked(name: str, *, revision: str | None = None, base: str | None = None) -> bool:
-    """Whether a model, or an edit's base, is masked, by its config.json; False where there is none.
-
-    `base`: in place of the base that the edit names.
-    """
-    name = undecided(name)
-    if name.startswith(PLANTED) or find_gguf(Path(name).expanduser()) is not None:
-        return False
-    with suppress(StoreError, ModelError):
-        named = base or base_named_in(Path(name).expanduser())
-        if named:
-            return named != name and is_masked(named)
-        config = find_config(name, revision=revision)
-        return config is not None and read_kind(name, config) == "masked"
-    return False
 
 
 def whole_path(name: str) -> str:

@@ -12,7 +12,7 @@ from equipoise.edits.edit import info_of
 from equipoise.edits.prompts import PromptEdit, choose_prompts
 from equipoise.inference.language_model import LanguageModel
 from equipoise.plugins import ReadsFiles
-from equipoise.records import OPTIONS, Supply
+from equipoise.records import OPTIONS, ModelKind, Supply
 
 
 class Mitigation(ABC):
@@ -28,6 +28,27 @@ class Mitigation(ABC):
     item_info: ClassVar[tuple[str, ...]] = ()  # that it needs of the measured items
     taught_by: ClassVar[str] = "genbias"  # the supply that it learns from unless another is named
     injects: ClassVar[bool] = False  # a bias, to be studied: for `equipoise inject`
+    #: fields of `Supply` that must not be empty; "rows or texts": either
+    requires: ClassVar[tuple[str, ...]] = ()
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal", "masked")  # of models that it can edit
+
+    @property
+    def uses_seed(self) -> bool:
+        """Whether another seed may give another edit; a study learns an edit once where not."""
+        return True
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """As `requires`, with what its options ask for."""
+        return self.requires
+
+    def lacks(self, supply: Supply) -> tuple[str, ...]:
+        """What of a supply is required and empty; nothing: the method can learn from it."""
+        return tuple(
+            name
+            for name in self.required
+            if not any(len(getattr(supply, part)) for part in name.split(" or "))
+        )
 
     @abstractmethod
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> Edit:
@@ -97,6 +118,11 @@ class WordedPrompt(Mitigation):
     def _choose(self) -> Self:
         self._prompts()
         return self
+
+    @property
+    def uses_seed(self) -> bool:
+        """False: the prompt is as its options say."""
+        return False
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> PromptEdit:
         """The chosen prompts as an edit; nothing is learnt, so the supply may be empty."""

@@ -45,7 +45,7 @@ from equipoise.model_editing.target_modules import (
 from equipoise.models.hooks import frozen
 from equipoise.models.kernels import evaluating, exact, exact_device, matmul_path
 from equipoise.models.quantization import refuse_quantized
-from equipoise.records import JSON, OPTIONS, Contrast, Supply
+from equipoise.records import JSON, OPTIONS, Contrast, ModelKind, Supply
 from equipoise.training.loop import Schedule, check_weights
 from equipoise.training.pronoun_training import tuned_edit
 
@@ -65,6 +65,8 @@ class BiasEdit(Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Xu et al. 2025, BiasEdit, TrustNLP"
+    requires: ClassVar[tuple[str, ...]] = ("contrasts",)
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
     taught_by: ClassVar[str] = "stereoset"
 
     losses: Literal["fixed", "reference"] = "fixed"  # "reference": as the released code, below

@@ -29,7 +29,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.chat_template import template_of
 from equipoise.models.kernels import matmul_path
-from equipoise.records import JSON, OPTIONS, Generation, Prompt, Supply
+from equipoise.records import JSON, OPTIONS, Generation, ModelKind, Prompt, Supply
 from equipoise.rows import text_sha256
 from equipoise.training.added_token import (
     NewToken,
@@ -71,6 +71,8 @@ class BiasToken(Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Islam et al. 2025 (BiasGym, BiasInject)"
+    requires: ClassVar[tuple[str, ...]] = ("paragraphs",)
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
     injects: ClassVar[bool] = True
     taught_by: ClassVar[str] = "association"
 

@@ -39,7 +39,7 @@ from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError, nearest
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
-from equipoise.records import OPTIONS, Supply
+from equipoise.records import OPTIONS, ModelKind, Supply
 
 Reduction: TypeAlias = Literal["per_seq_sum", "per_seq_mean", "batch_mean"]
 #: By type of bias.
@@ -127,6 +127,8 @@ class BiasUnlearn(AdapterOptions, Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Liu et al. 2025, BiasUnlearn, EMNLP"
+    requires: ClassVar[tuple[str, ...]] = ("contrasts",)
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
     taught_by: ClassVar[str] = "stereoset"
 
     forget: Npo | None = Npo()  # how stereotypes are forgotten; None: they are not
@@ -158,6 +160,12 @@ class BiasUnlearn(AdapterOptions, Mitigation):
             "controller": ReferenceSwapping(bases=_RELEASED_BASES),
         }
         return cls(**{**options, **others})
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Contrasts, and others to stop on where a controller does."""
+        stopping = not isinstance(self.controller, NoController)
+        return (*self.requires, *(["dev_contrasts"] if stopping else []))
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter on the supply's contrasts; stop by those held out.

@@ -20,7 +20,7 @@ from equipoise.group_words.word_lists import Case, read_word_lists, word_lists_u
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import ReadsFiles
-from equipoise.records import JSON, OPTIONS, Supply
+from equipoise.records import JSON, OPTIONS, ModelKind, Supply
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -35,6 +35,7 @@ class Cafie(Mitigation, ReadsFiles):
 
     version: ClassVar[str] = "3"
     paper: ClassVar[str] = "Banerjee et al. 2024, CAFIE"
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
     learns: ClassVar[bool] = False
 
     mixture: Mixture = field(default_factory=Reference)  # how distributions are combined
@@ -57,6 +58,11 @@ class Cafie(Mitigation, ReadsFiles):
         except (DataError, RecipeError) as error:
             raise ValueError(str(error)) from None
         return self
+
+    @property
+    def uses_seed(self) -> bool:
+        """False: the rule is as its options say."""
+        return False
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> NextTokenEdit:
         """The lists as an edit; nothing is learnt, so the supply may be empty."""

@@ -20,7 +20,7 @@ from equipoise.group_words.word_lists import Case, WordLists, read_word_lists, w
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import ReadsFiles
-from equipoise.records import OPTIONS, Supply
+from equipoise.records import OPTIONS, ModelKind, Supply
 from equipoise.rows import text_sha256
 
 
@@ -58,11 +58,18 @@ class Cda(AdapterOptions, Mitigation, ReadsFiles):
 
     version: ClassVar[str] = "2"
     paper: ClassVar[str] = "Zmigrod et al. 2019 (texts); Liu et al. 2025, baseline CDA (contrasts)"
+    requires: ClassVar[tuple[str, ...]] = ("contrasts",)
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
     taught_by: ClassVar[str] = "stereoset"
 
     #: "contrasts": a supply's anti-stereotypes; "texts": its plain texts with exchanged words
     source: ContrastSource | TextSource = ContrastSource()
     batch_size: Annotated[int, Field(ge=1)] = 32  # texts per step
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """As `requires`, with what its options ask for."""
+        return ("texts",) if isinstance(self.source, TextSource) else self.requires
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
         """Train an adapter; held-out contrasts, if there are any, are evaluated.

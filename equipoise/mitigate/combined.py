@@ -50,6 +50,16 @@ class Combined(Mitigation, HasParts):
         """The first and the second."""
         return self.first, self.second
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """What its parts require."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.required))
+
+    @property
+    def uses_seed(self) -> bool:
+        """False: where no part uses it."""
+        return any(part.uses_seed for part in self.parts)
+
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> CombinedEdit:
         """Learn the first, then the second, both with this seed.
 

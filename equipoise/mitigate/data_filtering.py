@@ -23,7 +23,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.influence.once import attribute_once
 from equipoise.mitigate.base import Mitigation
 from equipoise.plugins import name_of
-from equipoise.records import JSON, OPTIONS, Supply
+from equipoise.records import JSON, OPTIONS, ModelKind, Supply
 from equipoise.rows import TrainingRow
 from equipoise.training.learnable_rows import ChosenRows
 from equipoise.training.row_edits import count_biased, refuse_no_rows, rows_edit
@@ -89,6 +89,11 @@ class SelectsRows:
         """What ranks the rows."""
         return Influence(training=self.training) if self.attributor is None else self.attributor
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Rows, and probes where the attributor looks at them."""
+        return ("rows", *(["probes"] if self.chosen_attributor.reads_probes else []))
+
     def select(self, model: LanguageModel, supply: Supply, *, seed: int) -> Selection:
         """The rows of the highest scores, by an attribution that is made once for all methods.
 
@@ -125,6 +130,7 @@ class DataFiltering(SelectsRows, Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "BiasDiff, section 3.4, Retrain"
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
     taught_by: ClassVar[str] = "mix"
 
     #: of the training; null: as many as the fine-tuning on all rows has

@@ -17,7 +17,7 @@ from equipoise.contrast_training.steps import epoch_batch
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
-from equipoise.records import OPTIONS, Supply
+from equipoise.records import OPTIONS, ModelKind, Supply
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -56,6 +56,8 @@ class Dpo(AdapterOptions, Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Rafailov et al. 2023, DPO, equation 7"
+    requires: ClassVar[tuple[str, ...]] = ("contrasts",)
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
     taught_by: ClassVar[str] = "stereoset"
 
     loss: PreferenceObjective = DpoObjective()  # "margin": stationary at parity

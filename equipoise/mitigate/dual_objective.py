@@ -27,7 +27,7 @@ from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.npo import UnlearnsRows
-from equipoise.records import OPTIONS, Supply
+from equipoise.records import OPTIONS, ModelKind, Supply
 from equipoise.training.learnable_rows import ChosenRows, LearnableRows, learnable_rows
 from equipoise.training.row_tokens import TokenizedRows
 from equipoise.training.row_unlearning import FACTUAL_REQUEST, Unlearning
@@ -45,6 +45,7 @@ class DualObjective(UnlearnsRows, Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "BiasDiff, equation 8; Zhao et al. 2025, DOOR and W-DOOR"
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
     taught_by: ClassVar[str] = "mix"
 
     beta: Annotated[float, Field(gt=0)] = 0.1  # how soon a row counts as forgotten; 0.1 to 0.5

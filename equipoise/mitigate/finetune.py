@@ -14,7 +14,7 @@ from equipoise.edits.adapter import AdapterEdit
 from equipoise.edits.weights import WeightEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
-from equipoise.records import JSON, OPTIONS, Supply
+from equipoise.records import JSON, OPTIONS, ModelKind, Supply
 from equipoise.training.full_training import FullTraining
 from equipoise.training.row_edits import (
     count_biased,
@@ -38,6 +38,8 @@ class Finetune(Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "BiasDiff, section 3.1 and appendix D; Hu et al. 2022, LoRA"
+    requires: ClassVar[tuple[str, ...]] = ("rows or texts",)
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
     taught_by: ClassVar[str] = "mix"
 
     training: TextTraining | FullTraining = TextTraining()  # an adapter, or all weights

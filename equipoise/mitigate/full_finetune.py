@@ -11,7 +11,7 @@ from equipoise.edits.weights import WeightEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.quantization import refuse_quantized
-from equipoise.records import OPTIONS, Supply
+from equipoise.records import OPTIONS, ModelKind, Supply
 from equipoise.training.pronoun_training import (
     PronounOptions,
     train_on_prompts,
@@ -28,6 +28,13 @@ class FullFinetune(PronounOptions, Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "LFTF (anonymous ACL submission), baseline FPFT"
+    requires: ClassVar[tuple[str, ...]] = ("prompts",)
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """As `requires`, with what its options ask for."""
+        return (*self.requires, *(["hinted"] if self.keep_hints else []))
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> WeightEdit:
         """Train everything on the supply's prompts and return all parameters."""

@@ -13,7 +13,7 @@ from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.npo import UnlearnsRows
-from equipoise.records import OPTIONS, Supply
+from equipoise.records import OPTIONS, ModelKind, Supply
 from equipoise.training.row_tokens import TokenizedRows
 
 
@@ -27,6 +27,7 @@ class GradientAscent(UnlearnsRows, Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "BiasDiff, section 3.4, baseline Ascent"
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
     taught_by: ClassVar[str] = "mix"
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:

@@ -145,6 +145,14 @@ class HeadSteering(Mitigation, UsesEdits):
         target = self.target or vars(self.locator).get("target")
         return None if target is None else str(target)
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """As `requires`, with what its options ask for."""
+        if self.heads or self.edits:
+            return ()
+        injected = () if self.injection is None else self.injection.required
+        return ("questions", *injected)
+
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> HeadScaleEdit:
         """Find the heads, choose how many, and return them as an edit.
 

@@ -19,7 +19,7 @@ from equipoise.locate.block_influence import BlockInfluence
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.anatomy import attention, block, blocks, mlp, norms
 from equipoise.models.quantization import refuse_quantized
-from equipoise.records import OPTIONS, Supply
+from equipoise.records import OPTIONS, ModelKind, Supply
 from equipoise.training.pronoun_training import (
     PronounOptions,
     parameters_of,
@@ -39,12 +39,19 @@ class Lftf(PronounOptions, Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "LFTF (anonymous ACL submission), section 4"
+    requires: ClassVar[tuple[str, ...]] = ("prompts",)
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
 
     #: ranks the blocks; a name, or a mapping with its options
     locator: Locator = Field(default_factory=BlockInfluence)
     blocks: Annotated[int, Field(ge=1)] = 1  # how many of the highest-ranked to train
     train: Literal["all", "attention", "mlp"] = "all"  # which part of them is trained
     norms: bool = True  # train the norms inside that part, too
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """As `requires`, with what its options ask for."""
+        return (*self.requires, *(["hinted"] if self.keep_hints else []))
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> WeightEdit:
         """Rank the blocks on the supply's prompts, train, and return the trained parameters."""

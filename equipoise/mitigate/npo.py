@@ -20,7 +20,7 @@ from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.data_filtering import Selection, SelectsRows
-from equipoise.records import OPTIONS, Supply
+from equipoise.records import OPTIONS, ModelKind, Supply
 from equipoise.training.learnable_rows import ChosenRows
 from equipoise.training.row_edits import rows_edit
 from equipoise.training.row_tokens import TokenizedRows
@@ -76,6 +76,7 @@ class Npo(UnlearnsRows, Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Zhang et al. 2024, NPO; BiasDiff, equation 7"
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
     taught_by: ClassVar[str] = "mix"
 
     #: how soon a row counts as forgotten; the paper's repository has 0.1

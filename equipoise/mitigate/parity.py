@@ -21,7 +21,7 @@ from equipoise.contrast_training.tokenized import TokenizedContrast
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
-from equipoise.records import OPTIONS, Supply
+from equipoise.records import OPTIONS, ModelKind, Supply
 
 ParityTarget: TypeAlias = Literal["mean", "share"]
 
@@ -46,6 +46,8 @@ class Parity(AdapterOptions, Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "ours; see docs/methods/parity.md"
+    requires: ClassVar[tuple[str, ...]] = ("contrasts",)
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
     taught_by: ClassVar[str] = "stereoset"
 
     of: ParityTarget = "mean"  # what is brought to parity: the mean margin, or SS made smooth

@@ -62,6 +62,11 @@ class PromptPrefix(Mitigation):
         self._prompts()
         return self
 
+    @property
+    def uses_seed(self) -> bool:
+        """False: the prompt is as its options say."""
+        return False
+
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> PromptEdit:
         """The chosen prompts as an edit; nothing is learnt, so the supply may be empty."""
         prompts = self._prompts()

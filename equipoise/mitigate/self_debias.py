@@ -16,7 +16,7 @@ from equipoise.edits.edit import info_of
 from equipoise.errors import DataError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
-from equipoise.records import JSON, OPTIONS, Supply
+from equipoise.records import JSON, OPTIONS, ModelKind, Supply
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -45,6 +45,7 @@ class SelfDebias(Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Schick, Udupa & Schütze 2021, Self-Debias, TACL"
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
     learns: ClassVar[bool] = False
     item_info: ClassVar[tuple[str, ...]] = ()  # in mode oracle_type: ("bias type",)
 
@@ -69,6 +70,11 @@ class SelfDebias(Mitigation):
         if self.wording >= wordings:
             raise ValueError(f"wording must be 0 to {wordings - 1}, got {self.wording}")
         return self
+
+    @property
+    def uses_seed(self) -> bool:
+        """False: the rule is as its options say."""
+        return False
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> NextTokenEdit:
         """The prefixes as an edit; nothing is learnt, so the supply may be empty."""

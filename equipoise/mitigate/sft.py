@@ -14,7 +14,7 @@ from equipoise.contrast_training.tokenized import ScoredSpan
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
-from equipoise.records import OPTIONS, Supply
+from equipoise.records import OPTIONS, ModelKind, Supply
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -23,6 +23,8 @@ class Sft(AdapterOptions, Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "Liu et al. 2025, BiasUnlearn, section 4.5, baseline SFT"
+    requires: ClassVar[tuple[str, ...]] = ("contrasts",)
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
     taught_by: ClassVar[str] = "stereoset"
 
     over: ScoredSpan = "span"  # what is scored: the ending; "text": the whole text

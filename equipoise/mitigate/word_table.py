@@ -22,7 +22,7 @@ from equipoise.edits.edit import info_of
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
-from equipoise.records import JSON, OPTIONS, Continuation, Contrast, Supply
+from equipoise.records import JSON, OPTIONS, Continuation, Contrast, ModelKind, Supply
 
 #: Words that were chosen between to their log-odds of being the stereotype, in nats; 0: as often.
 Table: TypeAlias = Mapping[str, float]
@@ -80,6 +80,8 @@ class WordTable(Mitigation):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "none: a control, the words of StereoSet (Nadeem et al. 2021) counted"
+    requires: ClassVar[tuple[str, ...]] = ("contrasts",)
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
     taught_by: ClassVar[str] = "stereoset"
 
     #: lambda, in nats per nat of log-odds; null: chosen on held-out terms
@@ -87,6 +89,16 @@ class WordTable(Mitigation):
     #: the second control: stereotype and opposite exchanged at random in half of the contrasts,
     #: by seed; the strength is that of the true labels
     shuffled: bool = False
+
+    @property
+    def uses_seed(self) -> bool:
+        """False: words are counted, unless labels are dealt at random."""
+        return self.shuffled
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """As `requires`, with what its options ask for."""
+        return (*self.requires, *(["dev_contrasts"] if self.strength is None else []))
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> NextTokenEdit:
         """The table as an edit; nothing is trained.

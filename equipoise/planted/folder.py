@@ -35,7 +35,7 @@ def find_folder(data: str) -> Path:
     """The folder of that path, or the world's of "planted:NAME". Raises `RecipeError`."""
     if data.startswith(PLANTED):
         return world_folder(data)
-    folder = Path(data).expanduser()
+    folder = Path(data).expanduser().absolute()
     if not folder.is_dir():
         raise RecipeError(f"data must be a folder or planted:NAME, got '{data}'; check the path")
     return folder

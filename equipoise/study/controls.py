@@ -41,16 +41,18 @@ def find_controls(recipe: Recipe, mitigations: Mapping[str, Mitigation]) -> Cont
     """
     learners: dict[str, list[MitigationSpec]] = {}  # by their supply
     for spec in recipe.mitigations if recipe.controls else ():
-        if _learns_contrasts(mitigations[spec.label]):
-            supplier = plugins.find(Supplier, _supply_of(recipe, spec).name)
-            if supplier.labelled_by == LABELLED_BY:
-                learners.setdefault(_content(_supply_of(recipe, spec)), []).append(spec)
+        method = mitigations[spec.label]
+        if _learns_contrasts(method):
+            # the usual supply of a word table is that of all that StereoSet teaches
+            supply = recipe.supply_of(spec, method.taught_by)
+            if plugins.find(Supplier, supply.name).labelled_by == LABELLED_BY:
+                learners.setdefault(_content(supply), []).append(spec)
     added: list[MitigationSpec] = []
     methods: dict[str, tuple[str, ...]] = {}
     tables: set[str] = set()
     taken = {spec.label for spec in recipe.mitigations}
     for content, specs in learners.items():
-        supply = _supply_of(recipe, specs[0])
+        supply = recipe.supply_of(specs[0], LABELLED_BY)
         of_several = f" of {supply.label}" if len(learners) > 1 else ""
         for shuffled in (False, True):
             label = next(
@@ -58,7 +60,7 @@ def find_controls(recipe: Recipe, mitigations: Mapping[str, Mitigation]) -> Cont
                     spec.label
                     for spec in recipe.mitigations
                     if mitigations[spec.label] == WordTable(shuffled=shuffled)
-                    and _content(_supply_of(recipe, spec)) == content
+                    and _content(recipe.supply_of(spec, LABELLED_BY)) == content
                 ),
                 None,
             )
@@ -108,10 +110,6 @@ def _learns_contrasts(method: Mitigation) -> bool:
         part.learns and part.taught_by == LABELLED_BY and not isinstance(part, WordTable)
         for part in single_parts(method)
     )
-
-
-def _supply_of(recipe: Recipe, spec: MitigationSpec) -> Spec:
-    return spec.supply or recipe.supply
 
 
 def _content(supply: Spec) -> str:

@@ -204,7 +204,7 @@ class StepExecutor:
 
     def _fit(self, step: Step, model: ModelSpec, spec: MitigationSpec) -> StepFiles:
         method = plugins.build(Mitigation, spec.name, spec.options)
-        taught_by = spec.supply or self.recipe.supply
+        taught_by = self.recipe.supply_of(spec, api.usual_supply(method, model.name))
         supplier = plugins.build(Supplier, taught_by.name, taught_by.options)
         supply = api.build_supply(supplier, item_info=method.item_info)
         opened, seed = self.models.model(model), step.seed or 0

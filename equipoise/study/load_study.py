@@ -87,6 +87,16 @@ def left_of_comparison(
     return [before for before, _ in pairs], [after for _, after in pairs]
 
 
+def left_out_of(resolved: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What a recipe as resolved leaves out, as titles of steps, and why."""
+    models: Mapping[str, Any] = resolved.get("models", {})
+    return tuple(
+        (f"fit on {model} with {method}", str(reason))
+        for model, content in models.items()
+        for method, reason in content.get("left_out", {}).items()
+    )
+
+
 def left_of_validation(content: Mapping[str, Any], lost: Container[str]) -> dict[str, Any]:
     """The content of a step about attributions without those that are lost."""
     sides = {
@@ -151,6 +161,7 @@ class _StudyReader:
         present = [step for step in self.steps if self._is_present(step)]
         measured = tuple(self._read_measured(step) for step in present if step.kind == "measure")
         self.findings += check_measurements(list(self.measurements.values()))
+        left_out = [Missing(what=title, why=why) for title, why in left_out_of(self.recipe)]
         return Study(
             title=str(self.recipe.get("title", "")),
             recipe=self.recipe,
@@ -185,8 +196,8 @@ class _StudyReader:
                 self._read_factored(step) for step in present if step.kind == "factorial"
             ),
             findings=tuple(self.findings),
-            missing=tuple(self.missing.values()),
-            planned=len(self.steps),
+            missing=(*self.missing.values(), *left_out),
+            planned=len(self.steps) + len(left_out),
         )
 
     def _read(self, key: str, name: str, adapter: TypeAdapter[T]) -> T:

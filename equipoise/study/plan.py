@@ -22,6 +22,7 @@ from equipoise.study.load_study import (
     key_of,
     left_of_comparison,
     left_of_validation,
+    left_out_of,
 )
 from equipoise.study.recipe import BenchmarkSpec, ModelSpec, Recipe, Spec
 from equipoise.study.resolving import Resolver
@@ -69,6 +70,11 @@ class Plan:
     resolved: Mapping[str, JSON]  # the recipe with every option and version, as JSON
     steps: tuple[Step, ...]
 
+    @property
+    def left_out(self) -> tuple[tuple[str, str], ...]:
+        """What this recipe cannot do, as "fit on MODEL with METHOD", and the reason of each."""
+        return left_out_of(self.resolved)
+
     def of(self, kind: Kind) -> tuple[Step, ...]:
         """The steps of a kind."""
         return tuple(step for step in self.steps if step.kind == kind)
@@ -78,8 +84,14 @@ def plan(recipe: Recipe) -> Plan:
     """The steps of a recipe.
 
     Raises `RecipeError` with file and line for an unknown plug-in, a misspelt or wrong option, an
-    unknown split or metric, and for a recipe that would measure on what it trains on.
+    unknown split or metric, for a method that cannot learn from the supply that the recipe names,
+    and for a recipe that would measure on what it trains on.
     """
+    with recipe.in_folder():
+        return _plan(recipe)
+
+
+def _plan(recipe: Recipe) -> Plan:
     resolver = Resolver(recipe)
     recipe = resolver.recipe  # with its controls
     steps = [step for model in recipe.models for step in _plan_model(resolver, model)]
@@ -118,16 +130,17 @@ def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
     yield from _plan_attributions(resolver, model, resolved)
     measured: dict[str, Mapping[str, Sequence[Step]]] = {}  # by mitigation and benchmark
     taught_by = resolved.get("taught_by", {})
-    without_controls, controls = resolved.get("without_controls", {}), resolver.controls
+    left_out = {**resolved.get("without_controls", {}), **resolved.get("left_out", {})}
+    controls = resolver.controls
     for mitigation in recipe.mitigations:
-        if mitigation.label in without_controls:
+        if mitigation.label in left_out:
             continue
         method = resolver.document["mitigations"][mitigation.label]
         afters: dict[str, list[Step]] = {spec.label: [] for spec in recipe.benchmarks}
         measured[mitigation.label] = afters
         supplied = {"supply": taught_by[mitigation.label]} if mitigation.label in taught_by else {}
-        # no seed changes a table
-        seeds = recipe.seeds[:1] if mitigation.label in controls.tables else recipe.seeds
+        uses_seed = resolver.mitigations[mitigation.label].uses_seed
+        seeds = recipe.seeds if uses_seed else recipe.seeds[:1]
         for seed in seeds:
             fitted: dict[str, JSON] = {
                 **learnt_from,
@@ -165,6 +178,8 @@ def _plan_controlled(
         if label not in resolver.targeted or not measured[table][label]:
             continue
         for method in resolver.controls.methods[table]:
+            if method not in measured:
+                continue
             sides = (("control", measured[table][label]), ("afters", measured[method][label]))
             yield _step_beside_base("controlled", resolver.recipe, ("base", base), *sides)
 
@@ -178,15 +193,20 @@ def _plan_against(
     """
     recipe = resolver.recipe
     for mitigation in recipe.mitigations:
-        if mitigation.against is None:
+        if mitigation.against is None or mitigation.label not in measured:
             continue
         tuned = measured[mitigation.against]
         for base, (label, edited) in zip(bases, measured[mitigation.label].items(), strict=True):
             if edited:
-                yield _compare_step(recipe, tuned[label], edited)
+                befores, afters = tuned[label], edited
+                if len(befores) > 1:
+                    befores, afters = _for_each_seed(befores, afters)
+                yield _compare_step(recipe, befores, afters)
                 if label in resolver.of_bias:
                     # how much of what the other one added is taken away again
-                    sides = (("tuned", tuned[label]), ("afters", edited))
+                    sides = zip(
+                        ("tuned", "afters"), _for_each_seed(tuned[label], edited), strict=True
+                    )
                     yield _step_beside_base("reduction", recipe, ("base", base), *sides)
 
 
@@ -248,10 +268,10 @@ def _plan_factorials(
 ) -> Iterator[Step]:
     """`measured`: the measurements of each mitigation, by benchmark."""
     for label in measured:
-        cells = [*_listed_parts(resolver, label), label]
+        cells = [cell for cell in (*_listed_parts(resolver, label), label) if cell in measured]
         for spec, base in zip(resolver.recipe.benchmarks, bases, strict=True):
             if len(cells) == 3 and spec.edited:
-                steps = [measured[cell][spec.label] for cell in cells]
+                steps = _for_each_seed(*(measured[cell][spec.label] for cell in cells))
                 sides = zip(("first", "second", "both"), steps, strict=True)
                 yield _step_beside_base("factorial", resolver.recipe, ("neither", base), *sides)
 
@@ -269,6 +289,12 @@ def _listed_parts(resolver: Resolver, label: str) -> list[str]:
         for part in listed[label]["inside"]
     ]
     return [other for other in same if other is not None]
+
+
+def _for_each_seed(*sides: Sequence[Step]) -> list[Sequence[Step]]:
+    """The measurements of each side, seed by seed; what no seed changes stands for every seed."""
+    seeds = max(map(len, sides))
+    return [side if len(side) == seeds else [side[0]] * seeds for side in sides]
 
 
 def _step_beside_base(

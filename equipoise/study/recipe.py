@@ -4,7 +4,9 @@ Mistakes that need no model to be seen are refused here, with file, line and the
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import asdict, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
@@ -32,7 +34,10 @@ _CONFIG = ConfigDict(
     extra="forbid", strict=True, allow_inf_nan=False, validate_by_name=True, validate_by_alias=True
 )
 #: In parentheses: keys that no recipe has, so that a recipe's own key of that name is refused.
-_SOURCE, _LINE, _LINES = "(source)", "(line)", "(lines)"
+_SOURCE, _FOLDER, _LINE, _LINES = "(source)", "(folder)", "(line)", "(lines)"
+
+#: Variables that name folders, relative to where the command was given.
+_FOLDERS = ("EQUIPOISE_DATA", "EQUIPOISE_CACHE")
 
 Text: TypeAlias = Annotated[str, StringConstraints(pattern=r"\S")]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
@@ -109,7 +114,7 @@ class MitigationSpec(Spec):
     """A mitigation, what it learns from and what its measurements are compared with."""
 
     against: Text | None = None  # label of another mitigation; None: the model as it is
-    supply: Spec | None = None  # None: the recipe's
+    supply: Spec | None = None  # None: the recipe's, else the method's usual one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
@@ -155,6 +160,7 @@ class Recipe:
     """What to run. `seeds` are of the mitigations; `seed` of choices, sampled texts and draws."""
 
     source: str = Field(validation_alias=_SOURCE)  # the file, for errors
+    folder: str | None = Field(default=None, validation_alias=_FOLDER)  # the file's, absolute
     title: Text
     models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     benchmarks: Annotated[tuple[BenchmarkSpec, ...], Field(min_length=1)]
@@ -211,11 +217,30 @@ class Recipe:
             if key.rpartition(".")[0] == benchmark
         }
 
-    def supply_of(self, entry: LocatorSpec | AttributorSpec, usual: str) -> Spec:
+    def supply_of(self, entry: LocatorSpec | AttributorSpec | MitigationSpec, usual: str) -> Spec:
         """What an entry reads: its own supply, else the recipe's, else its usual supply."""
         if entry.supply is not None:
             return entry.supply
-        return self.supply if "supply" in self.lines else Spec(name=usual, label=usual)
+        return (
+            self.supply
+            if "supply" in self.lines
+            else Spec(name=usual, label=usual, line=entry.line)
+        )
+
+    @contextmanager
+    def in_folder(self) -> Iterator[None]:
+        """A `with` block in the recipe's folder: what paths of the recipe are relative to.
+
+        The process's own working folder, so that names stay in results as the recipe has them.
+        """
+        with ExitStack() as undo:
+            if self.folder is not None:
+                for name in _FOLDERS:
+                    if given := os.environ.get(name):
+                        undo.callback(os.environ.__setitem__, name, given)
+                        os.environ[name] = str(Path(given).expanduser().absolute())
+                undo.enter_context(chdir(self.folder))
+            yield
 
     def at(self, line: int) -> str:
         """How an error begins that is about a line."""
@@ -248,7 +273,7 @@ def _write_out(data: Mapping[str, JSON], lines: Lines, file: Path) -> dict[str, 
     if "supply" in recipe:
         recipe["supply"] = _write_out_entry("supply", recipe["supply"], lines, ("supply",))
     top = {str(path[0]): line for path, line in lines.items() if len(path) == 1}
-    return {**recipe, _SOURCE: str(file), _LINES: top}
+    return {**recipe, _SOURCE: str(file), _FOLDER: str(file.parent.absolute()), _LINES: top}
 
 
 def _write_out_entry(kind: str, entry: Any, lines: Lines, path: tuple[str | int, ...]) -> Any:
@@ -304,7 +329,7 @@ def _explain(error: ValidationError, lines: Lines, file: Path) -> str:
             spec = AttributionSpec if path[0] == "attribution" and len(path) == 2 else spec
             known = {"as", *(spec_field.name for spec_field in fields(spec))}
             entry = spec is ModelSpec
-            known -= {"label", "line", "lines", "source"} | (set() if entry else {"as"})
+            known -= {"label", "line", "lines", "source", "folder"} | (set() if entry else {"as"})
             return f"{where}: a recipe has no key '{name}'; {nearest(str(path[-1]), known)}"
         case "missing":
             return f"{where}: a recipe must have '{name}', it has none; write it"

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from equipoise import plugins
-from equipoise.api import folder_for
+from equipoise.api import folder_for, usual_supply
 from equipoise.attribute.base import Attributor
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.data.sources import reading_from
@@ -28,8 +28,9 @@ from equipoise.errors import (
 from equipoise.group_words.people import target_terms
 from equipoise.inference.decision_server import is_server
 from equipoise.judge.base import Judge
-from equipoise.loading.content import base_contents_of, content_of, is_masked
+from equipoise.loading.content import base_contents_of, content_of
 from equipoise.loading.load import undecided
+from equipoise.loading.model_kind import kind_named
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
 from equipoise.metrics.stereoset import SS_TARGET
@@ -41,6 +42,12 @@ from equipoise.study.controls import (
     find_controls,
     why_left_out,
     with_controls,
+)
+from equipoise.study.leaving_out import (
+    check_attributor,
+    why_not_edited,
+    why_not_taught,
+    with_dependants,
 )
 from equipoise.study.recipe import BenchmarkSpec, Entry, ModelSpec, Recipe, Spec
 from equipoise.study.retraining import leave_out_of, removal_of
@@ -140,10 +147,15 @@ class Resolver:
         supplied: JSON = None
         given = Supplied(self._resolve_supply)
         taught = {
-            entry.label: entry.supply or self.recipe.supply for entry in self.recipe.mitigations
+            entry.label: self.recipe.supply_of(
+                entry, usual_supply(self.mitigations[entry.label], spec.name)
+            )
+            for entry in self.recipe.mitigations
         }
+        left_out = self._leave_out(spec, taught, given)
         # a recipe that only measures needs no files of a supply
-        if self.recipe.supply in (*taught.values(), *self._read_supplies()):
+        shared = (self.recipe.supply.name, self.recipe.supply.options)
+        if shared in [(s.name, s.options) for s in (*taught.values(), *self._read_supplies())]:
             supplied = given.of(self.recipe.supply)[1]
         contents = {label: given.of(spec)[1] for label, spec in taught.items()}
         taught_by: dict[str, JSON] = {
@@ -169,8 +181,9 @@ class Resolver:
                     self.of_bias.add(benchmark.label)
                 if SS_TARGET in named:
                     self.targeted.add(benchmark.label)
-            if taught and benchmark.edited:
-                self._refuse_leak(benchmark, built, split, taught, given)
+            learning = {label: supply for label, supply in taught.items() if label not in left_out}
+            if learning and benchmark.edited:
+                self._refuse_leak(benchmark, built, split, learning, given)
             about_data: dict[str, JSON] = {"split": split, "data": data_content(built, split)}
             with self._at(benchmark):  # a judge's files may be missing
                 benchmarks[benchmark.label] = plugin_content(built) | about_data
@@ -199,6 +212,7 @@ class Resolver:
             **({"located_on": located_on} if located_on else {}),
             **({"attributed_on": attributed_on} if attributed_on else {}),
             **({"without_controls": without_controls} if without_controls else {}),
+            **({"left_out": left_out} if left_out else {}),
             "benchmarks": benchmarks,
         }
 
@@ -209,7 +223,9 @@ class Resolver:
         edited = [each.label for each in self.recipe.benchmarks if each.edited]
         if not self.controls.added:
             return {}
-        if is_masked(spec.name, revision=spec.revision, base=spec.base):
+        with self._at(spec):
+            kind = kind_named(spec.name, revision=spec.revision, base=spec.base)
+        if kind == "masked":
             reason = f"{spec.label} is masked, and a table changes next words of causal models"
             return {entry.label: reason for entry in self.controls.added}
         if edited and self.unanswered.issuperset(edited):
@@ -220,6 +236,31 @@ class Resolver:
             for entry in self.controls.added
             if (reason := why_left_out(given.of(taught[entry.label])[0])) is not None
         }
+
+    def _leave_out(
+        self, spec: ModelSpec, taught: Mapping[str, Spec], given: Supplied
+    ) -> dict[str, JSON]:
+        """Of each mitigation that this model cannot be taught, the reason; controls have theirs.
+
+        Refuses one that cannot learn from the supply that the recipe names for it.
+        """
+        with self._at(spec):
+            kind = kind_named(spec.name, revision=spec.revision, base=spec.base)
+        reasons: dict[str, JSON] = {}
+        for entry in self.recipe.mitigations:
+            if entry in self.controls.added:
+                continue
+            method = self.mitigations[entry.label]
+            reason = why_not_edited(spec.label, kind, method)
+            if reason is None:
+                supply = taught[entry.label]
+                reason = why_not_taught(entry.label, method, supply, given.of(supply)[0])
+                named = entry.supply is not None or "supply" in self.recipe.lines
+                if reason is not None and named:
+                    raise RecipeError(f"{self.recipe.at(entry.line)}: {reason}")
+            if reason is not None:
+                reasons[entry.label] = reason
+        return with_dependants(reasons, self.recipe, self.controls.methods)
 
     def _resolve_supply(self, spec: Spec) -> tuple[Supply, dict[str, JSON]]:
         """What is supplied, and its content."""
@@ -277,6 +318,8 @@ class Resolver:
                     f"{spec.name} has {len(supply.rows)}; give it a supply of its own, as "
                     f"'supply: {attributor.taught_by}'"
                 )
+            with self._at(entry):
+                check_attributor(entry.name, attributor, supply)
         return contents
 
     @contextmanager
@@ -284,7 +327,7 @@ class Resolver:
         """Say which line an error is about, the entry's unless another is given."""
         try:
             yield
-        except (RecipeError, ModelError, StoreError) as error:
+        except (DataError, RecipeError, ModelError, StoreError) as error:
             line = entry.line if line is None else line
             if isinstance(error, OptionError) and isinstance(entry, Spec):
                 line = entry.lines.get(error.option, line)
@@ -316,6 +359,23 @@ class Resolver:
                 continue
             raise RecipeError(f"{self.recipe.at(self.recipe.lines['margins'])}: {fault}")
 
+    def _learnt(
+        self, taught: Mapping[str, Spec], given: Supplied
+    ) -> tuple[dict[frozenset[str], str], dict[str, Supply]]:
+        """Text hashes to the first method that learns them, and what each method learns from."""
+        sources: dict[frozenset[str], str] = {}
+        learners: dict[str, Supply] = {}
+        for label, spec in taught.items():
+            method = self.mitigations[label]
+            if label in self._learnt_by_edits:
+                hashes = self._learnt_by_edits[label]
+                sources.setdefault(hashes, f"the edits of '{label}' learnt from")
+            if any(p.learns and not isinstance(p, UsesEdits) for p in single_parts(method)):
+                supply, hashes = given.of(spec)[0], given.hashes(spec)
+                sources.setdefault(hashes, f"'{label}' learns from {supply.origin}")
+                learners[label] = supply
+        return sources, learners
+
     def _refuse_leak(
         self,
         benchmark: BenchmarkSpec,
@@ -328,16 +388,7 @@ class Resolver:
 
         `taught`: the supply of each mitigation, by its label.
         """
-        sources: dict[frozenset[str], str] = {}  # text hashes to the first method that learns them
-        learners: dict[str, Supply] = {}
-        for label, method in self.mitigations.items():
-            if label in self._learnt_by_edits:
-                hashes = self._learnt_by_edits[label]
-                sources.setdefault(hashes, f"the edits of '{label}' learnt from")
-            if any(p.learns and not isinstance(p, UsesEdits) for p in single_parts(method)):
-                supply, hashes = given.of(taught[label])[0], given.hashes(taught[label])
-                sources.setdefault(hashes, f"'{label}' learns from {supply.origin}")
-                learners[label] = supply
+        sources, learners = self._learnt(taught, given)
         if not sources:
             return
         try:

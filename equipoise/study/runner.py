@@ -49,7 +49,11 @@ def run(
     steps = describe_steps(plan)
     # before any step: what a stopped run lacks is read from the plan
     store.write_head({"recipe": dict(plan.resolved), "steps": steps})
-    with closing(OpenModel(device=device, batch_tokens=batch_tokens)) as models:
+    store = Store(folder=store.folder.absolute())
+    with (
+        plan.recipe.in_folder(),
+        closing(OpenModel(device=device, batch_tokens=batch_tokens)) as models,
+    ):
         executor = StepExecutor(recipe=plan.recipe, store=store, models=models)
         runner = _Runner(
             store=store,

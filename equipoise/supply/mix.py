@@ -40,18 +40,22 @@ class MixSupply(Supplier):
 
     version: ClassVar[str] = "2"
 
-    #: what rows are made of; files: of biased_file and neutral_file
-    mix: Literal[
-        "gen_mix",
-        "trex_mix",
-        "hard_mix",
-        "twin_mix",
-        "toxic_mix",
-        "balance",
-        "planted_mix",
-        "planted_hard_mix",
-        "files",
-    ] = "gen_mix"
+    #: what rows are made of; files: of biased_file and neutral_file; null: planted_mix where a
+    #: planted world is read, else gen_mix
+    mix: (
+        Literal[
+            "gen_mix",
+            "trex_mix",
+            "hard_mix",
+            "twin_mix",
+            "toxic_mix",
+            "balance",
+            "planted_mix",
+            "planted_hard_mix",
+            "files",
+        ]
+        | None
+    ) = None
     rows: PositiveInt | None = None  # of the training set; null: 2,000, of planted_mix 800
     ratio: Annotated[float, Field(gt=0, lt=1)] = 0.3  # share of the rows that is biased
     #: pairs (as the biased rows), crows_pairs, seat, winogender, or a file of probes
@@ -72,6 +76,12 @@ class MixSupply(Supplier):
     measured: tuple[Measured, ...] | None = None
     overlap: Literal["refuse", "drop", "flag"] = "refuse"  # what becomes of given ones that do
 
+    @property
+    def _mix(self) -> str:
+        if self.mix is not None:
+            return self.mix
+        return "gen_mix" if WORLD.local_file() is None else "planted_mix"
+
     def supply(self) -> Supply:
         """All of it, in an order drawn by seed.
 
@@ -81,7 +91,7 @@ class MixSupply(Supplier):
         notes: list[str] = []
         measured = self._measured()
         ingredients = self._ingredients(guard_of(measured), notes)
-        rows = _ROWS_OF.get(self.mix, _ROWS) if self.rows is None else self.rows
+        rows = _ROWS_OF.get(self._mix, _ROWS) if self.rows is None else self.rows
         sizes = Sizes(
             rows=rows,
             ratio=self.ratio,
@@ -99,7 +109,7 @@ class MixSupply(Supplier):
             notes.append(f"looked for 5 words in a row of {', '.join(measured)}")
         options = f"rows={rows}, ratio={self.ratio}, probes={self.probes}, seed={self.seed}"
         return Supply(
-            origin=f"mix({'; '.join((f'{self.mix}, {options}', *notes))})",
+            origin=f"mix({'; '.join((f'{self._mix}, {options}', *notes))})",
             rows=built.rows,
             probes=built.probes,
             dev_probes=built.dev_probes,
@@ -112,7 +122,7 @@ class MixSupply(Supplier):
         uses = list(files_of_mix(self._spec()))
         named = (self.pairs, self.accepted, self.biased_file, self.neutral_file)
         uses += [read_content(file)[1] for file in named if file is not None]
-        if self.mix in _PLANTED:
+        if self._mix in _PLANTED:
             uses.append(WORLD.use())
         if self.probes in PROBE_SETS:
             uses += PROBE_SETS[self.probes][1]()
@@ -123,7 +133,7 @@ class MixSupply(Supplier):
 
     def _spec(self) -> Mix:
         """The mix, with files in place of its rows where they are named."""
-        mix = MIXES[self.mix]
+        mix = MIXES[self._mix]
         if self.biased_file is not None:
             mix = replace(mix, biased={"biased_file": 1.0})
         if self.neutral_file is not None:
@@ -136,7 +146,7 @@ class MixSupply(Supplier):
         A planted world's sentences share words with its benchmarks by nature; none is twice.
         """
         if self.measured is None:
-            known = at_hand() if self.mix not in _PLANTED else ()
+            known = at_hand() if self._mix not in _PLANTED else ()
             return tuple(name for name in known if name != self.probes)
         if self.probes in self.measured:
             raise RecipeError(
@@ -150,7 +160,7 @@ class MixSupply(Supplier):
         named = {"biased_file": self.biased_file, "neutral_file": self.neutral_file}
         files = {name: file for name, file in named.items() if file is not None}
         given = Ingredients(files=files, refused=lambda pair: shared_with(guard, pair) is not None)
-        if self.mix in _PLANTED:
+        if self._mix in _PLANTED:
             given = self._planted(given)
         if self.pairs is not None:
             read = read_pair_file(self.pairs, self.accepted)

@@ -11,7 +11,7 @@ import pytest
 
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.conclusions import Change, Comparison
-from equipoise.loading.content import is_masked
+from equipoise.loading.model_kind import kind_named
 from equipoise.metrics.weighted import mean_of
 from equipoise.records import Estimate, Measurement, Metric
 from equipoise.report.controls import control_sentences
@@ -87,7 +87,6 @@ def test_the_steps_of_the_method_are_the_same_without_them(planned: Callable[...
         [("name: sft, steps: 1, learning_rate: 0.01", "name: lftf, epochs: 1")],  # of prompts
         [("name: sft, steps: 1, learning_rate: 0.01", "name: self_debias")],  # of nothing
         [("name: sft, steps: 1, learning_rate: 0.01", "name: word_table")],
-        [("supply: planted", "supply: {{name: genbias, split_by: both}}")],  # labelled by none
     ],
 )
 def test_none_joins_what_learns_otherwise(
@@ -166,7 +165,7 @@ def test_none_joins_a_masked_model_and_the_plan_says_so(
     masked.module.save_pretrained(tmp_path / "masked")
     masked.tokenizer.save_pretrained(tmp_path / "masked")
     of = plan(Recipe.from_yaml(written(TEXT.replace("{model}", str(tmp_path / "masked")))))
-    assert fitted(of) == [("sft", 0), ("sft", 1)]
+    assert fitted(of) == []  # nor can the method itself be learnt there
     assert cli.run(["run", str(tmp_path / "study.yaml"), "--dry"]) == 0
     assert (
         f"on tiny no {TABLE} and no {SHUFFLED} joins: tiny is masked, and a table changes next "
@@ -177,16 +176,17 @@ def test_none_joins_a_masked_model_and_the_plan_says_so(
 def test_the_kind_of_a_model_is_read_without_loading_it(tmp_path: Path, tiny_folder: Path) -> None:
     config = tmp_path / "edit" / "adapter_config.json"
     config.parent.mkdir()
-    for architecture, masked in (("BertForMaskedLM", True), ("LlamaForCausalLM", False)):
+    for architecture, kind in (("BertForMaskedLM", "masked"), ("LlamaForCausalLM", "causal")):
         (tmp_path / "base").mkdir(exist_ok=True)
         text = json.dumps({"architectures": [architecture]})
         (tmp_path / "base" / "config.json").write_text(text)
         config.write_text(json.dumps({"base_model_name_or_path": str(tmp_path / "base")}))
         for place in ("base", "edit"):
-            assert is_masked(str(tmp_path / place)) is masked
-        assert is_masked(str(config.parent), base=str(tiny_folder)) is False
-    for other in ("planted:default", str(tmp_path / "nothing"), "nobody/nothing"):
-        assert is_masked(other) is False
+            assert kind_named(str(tmp_path / place)) == kind
+        assert kind_named(str(config.parent), base=str(tiny_folder)) == "causal"
+    assert kind_named("planted:default") == "causal"
+    for other in (str(tmp_path / "nothing"), "nobody/nothing"):
+        assert kind_named(other) is None
 
 
 def test_the_flag_leaves_them_out(

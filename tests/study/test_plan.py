@@ -110,7 +110,9 @@ def test_a_new_version_of_a_plug_in_gives_new_keys_to_what_uses_it(
 LISTS = {"axes": {"gender": {"f": ["aunt"], "m": ["uncle"]}}}
 
 
-@pytest.mark.parametrize("method", ["cda, source: {{name: texts, LISTS}}", "cafie, LISTS"])
+@pytest.mark.parametrize(
+    "method", ["cda, source: {{name: texts, LISTS}}, supply: planted", "cafie, LISTS"]
+)
 def test_changed_word_lists_give_a_new_key(
     planned: Callable[..., Plan], tmp_path: Path, method: str
 ) -> None:

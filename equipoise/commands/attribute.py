@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 def attribute(  # noqa: PLR0913
     model: flags.ModelName,
-    attributor: Annotated[str, typer.Argument(metavar="[ATTRIBUTOR]", help="See list.")] = (
-        "influence"
-    ),
+    attributor: Annotated[
+        str,
+        typer.Argument(
+            metavar="[ATTRIBUTOR]", help="See list.", autocompletion=flags.completing("attribute")
+        ),
+    ] = ("influence"),
     train: Annotated[
         Path | None, typer.Option(help="Training set: a .jsonl file with a text on each line, …")
     ] = None,

@@ -10,7 +10,12 @@ from equipoise.commands import flags
 
 
 def calibrate(  # noqa: PLR0913
-    benchmark: Annotated[str, typer.Argument(metavar="BENCHMARK", help="See list.")],
+    benchmark: Annotated[
+        str,
+        typer.Argument(
+            metavar="BENCHMARK", help="See list.", autocompletion=flags.completing("benchmarks")
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="New folder for the plot and table.")
     ] = None,

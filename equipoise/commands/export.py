@@ -1,12 +1,16 @@
 """`equipoise report` and `equipoise export`: a study, or results, as a page and as tables."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from equipoise.commands import flags
 from equipoise.errors import RecipeError
+
+if TYPE_CHECKING:
+    from equipoise.study.study import Study
 
 
 def report(
@@ -22,6 +26,7 @@ def report(
         Path | None,
         typer.Option(help="Plots of groups by scale of what was written, too: a folder of .svg."),
     ] = None,
+    as_json: flags.AsJson = False,
 ) -> None:
     """Write the report of a study: a single HTML file that needs nothing else."""
     from equipoise.report.attribution_figure import write_attribution_figure
@@ -42,6 +47,29 @@ def report(
         flags.say(f"{len(figures)} figures of groups are in {disparity}")
     page = write_study_page(out or folder / "report.html", study)
     flags.say(f"the report is {page}")
+    if as_json:
+        print(json.dumps(describe_study(study, page)))
+
+
+def describe_study(study: "Study", page: Path) -> dict[str, Any]:
+    """What the report says first: a verdict for each chapter, and what is missing."""
+    from equipoise.report.sentences import verdict_sentence
+
+    return {
+        "title": study.title,
+        "report": str(page),
+        "verdicts": [
+            {
+                "model": chapter.model,
+                "mitigation": chapter.mitigation,
+                "against": chapter.against,
+                "sentence": verdict_sentence(chapter.verdict),
+            }
+            for chapter in study.chapters
+        ],
+        "planned": study.planned,
+        "missing": [{"what": each.what, "why": each.why} for each in study.missing],
+    }
 
 
 def export(  # noqa: PLR0913
@@ -72,16 +100,20 @@ def export(  # noqa: PLR0913
     csv: Annotated[bool, typer.Option("--csv", help="All digits.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Rounded, with intervals.")] = False,
     latex: Annotated[bool, typer.Option("--latex", help="The same, with booktabs.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="All digits, an object a row; nan is null.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; else it is printed.")
     ] = None,
 ) -> None:
-    """Print a table of a study as CSV, Markdown or LaTeX."""
-    formats = {"csv": csv, "markdown": markdown, "latex": latex}
+    """Print a table of a study as CSV, JSON, Markdown or LaTeX."""
+    formats = {"csv": csv, "markdown": markdown, "latex": latex, "json": as_json}
     chosen = [name for name, wanted in formats.items() if wanted]
     if len(chosen) != 1:
         raise RecipeError(
-            f"one of --csv, --markdown and --latex must be given, got {len(chosen)}; choose one"
+            "one of --csv, --markdown, --latex and --json must be given, got "
+            f"{len(chosen)}; choose one"
         )
 
     from equipoise.export.export import export as exported

@@ -13,6 +13,7 @@ import typer
 
 from equipoise.conclusions import CALLED, margin_of
 from equipoise.errors import RecipeError, nearest
+from equipoise.plugins import names_in
 from equipoise.progress.messages import is_quiet, report_to, warn
 from equipoise.progress.messages import say as say
 from equipoise.records import JSON, MOST_DRAWS, MOST_SEED, Margin
@@ -23,6 +24,28 @@ if TYPE_CHECKING:
 
 Options: TypeAlias = dict[str, JSON]
 
+
+def completing(group: str) -> Callable[[str], list[str]]:
+    """What a shell completes the name of a plug-in to; nothing is imported for it."""
+    return lambda incomplete: [
+        name for name in names_in(f"equipoise.{group}") if name.startswith(incomplete)
+    ]
+
+
+BenchmarkNames = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="BENCHMARK...", help="See list.", autocompletion=completing("benchmarks")
+    ),
+]
+LocatorName = Annotated[
+    str,
+    typer.Argument(metavar="[LOCATOR]", help="See list.", autocompletion=completing("locate")),
+]
+Html = Annotated[Path | None, typer.Option(help="Page with a plot.")]
+Results = Annotated[
+    Path | None, typer.Option("--out", "-o", help="New folder to keep the results in.")
+]
 ModelName = Annotated[
     str,
     typer.Argument(metavar="MODEL", help="Hub id, folder (model, adapter, edit) or planted:NAME"),

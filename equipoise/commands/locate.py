@@ -20,9 +20,7 @@ _SHOWN = 20  # heads in a table: there may be a thousand
 
 def locate(  # noqa: PLR0913
     model: flags.ModelName,
-    locator: Annotated[str, typer.Argument(metavar="[LOCATOR]", help="See list.")] = (
-        "block_influence"
-    ),
+    locator: flags.LocatorName = "block_influence",
     supply: Annotated[
         str | None, typer.Option(help="What is ranked on; see list. The locator's usual supply.")
     ] = None,
@@ -41,7 +39,7 @@ def locate(  # noqa: PLR0913
         int | None,
         typer.Option(help="Heads of each seed that are compared, with --seeds; 10.", min=1),
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Page with a plot.")] = None,
+    html: flags.Html = None,
     figure: Annotated[
         Path | None, typer.Option(help="Heat map of layers and heads: a file .svg or .png.")
     ] = None,

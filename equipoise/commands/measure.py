@@ -31,14 +31,12 @@ def measure(  # noqa: PLR0913
             "decision:NAME or decision:http://HOST:PORT#NAME",
         ),
     ],
-    benchmarks: Annotated[list[str], typer.Argument(metavar="BENCHMARK...", help="See list.")],
+    benchmarks: flags.BenchmarkNames,
     settings: flags.Set = None,
     groups: flags.Groups = False,
     as_json: flags.AsJson = False,
     data: flags.Data = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="New folder to keep the results in.")
-    ] = None,
+    out: flags.Results = None,
     limit: flags.Limit = None,
     exchange: flags.Exchange = None,
     seed: flags.Seed = 0,

@@ -23,11 +23,19 @@ if TYPE_CHECKING:
 
 def mitigate(  # noqa: PLR0913
     model: flags.ModelName,
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="See list.")],
+    method: Annotated[
+        str,
+        typer.Argument(
+            metavar="METHOD", help="See list.", autocompletion=flags.completing("mitigate")
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="New folder to keep the edit in.")],
     supply: Annotated[
         str | None,
-        typer.Option(help="What is learnt from, see list; else the method's usual supply."),
+        typer.Option(
+            help="What is learnt from, see list; else the method's usual supply.",
+            autocompletion=flags.completing("supply"),
+        ),
     ] = None,
     settings: flags.Set = None,
     as_json: flags.AsJson = False,

@@ -1,5 +1,6 @@
 """`equipoise run` and `equipoise demo`: a study from a recipe, resumed where it was stopped."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from equipoise.commands import flags
+from equipoise.commands.export import describe_study
 from equipoise.progress.messages import when_stopped
 
 if TYPE_CHECKING:
     from equipoise.study.plan import Plan
     from equipoise.study.store import Store
+    from equipoise.study.study import Study
 
 
-def run(
+def run(  # noqa: PLR0913
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML file.")],
     out: Annotated[
         Path | None,
@@ -31,6 +34,7 @@ def run(
     data: flags.Data = None,
     device: flags.Device = "auto",
     batch_size: flags.BatchSize = None,
+    as_json: flags.AsJson = False,
 ) -> None:
     """Run a study: models x mitigations x benchmarks x seeds.
 
@@ -40,16 +44,23 @@ def run(
     flags.name_data(data)
     folder = out or Path("runs") / recipe.stem
     if not dry:
-        _run_study(recipe, folder, device=device, batch_size=batch_size, controls=not no_controls)
+        _run_study(
+            recipe,
+            folder,
+            device=device,
+            batch_size=batch_size,
+            controls=not no_controls,
+            as_json=as_json,
+        )
         return
-    planned = _planned(recipe, controls=not no_controls)
-    _print_plan(planned, folder)
+    _print_plan(_planned(recipe, controls=not no_controls), folder, as_json=as_json)
 
 
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study.")] = Path(
         "runs/demo"
     ),
+    as_json: flags.AsJson = False,
 ) -> None:
     """Plant a bias, measure, find and remove it: about three minutes.
 
@@ -57,7 +68,7 @@ def demo(
     """
     from equipoise.demo import RECIPE
 
-    _run_study(RECIPE, out, planted_truth=True)
+    _run_study(RECIPE, out, planted_truth=True, as_json=as_json)
 
 
 def _planned(recipe: Path, *, controls: bool) -> "Plan":
@@ -78,7 +89,7 @@ def _say_left_out(planned: "Plan") -> None:
         flags.say(sentence)
 
 
-def _print_plan(planned: "Plan", folder: Path) -> None:
+def _print_plan(planned: "Plan", folder: Path, *, as_json: bool) -> None:
     """Print the steps, which are done, and how long each took or may take."""
     from equipoise.progress.messages import duration
     from equipoise.study.runner import describe_steps
@@ -88,13 +99,26 @@ def _print_plan(planned: "Plan", folder: Path) -> None:
     store = Store(folder=folder)
     steps = describe_steps(planned)
     timing = Timing.of(store, steps)
+    known = {str(step["key"]): store.fault(str(step["key"])) is None for step in steps}
+    seconds = {
+        key: timing.by_key.get(key) if known[key] else timing.expect(step)
+        for key, step in zip(known, steps, strict=True)
+    }
+    if as_json:
+        names = ("key", "kind", "title", "model", "mitigation", "benchmark", "plugin", "seed")
+        document = [
+            {name: step[name] for name in names} | {"done": known[key], "seconds": seconds[key]}
+            for key, step in zip(known, steps, strict=True)
+        ]
+        left_out = [{"what": title, "why": reason} for title, reason in planned.left_out]
+        print(json.dumps({"folder": str(folder), "steps": document, "left_out": left_out}))
+        return
     to_do = []
-    for step in steps:
-        done = store.fault(str(step["key"])) is None
-        seconds = timing.by_key.get(str(step["key"])) if done else timing.expect(step)
-        took = "" if seconds is None else f"{'' if done else '~'}{duration(seconds)}"
-        print(f"{'done' if done else 'to do':6} {took:>9}  {step['key']}  {step['title']}")
-        to_do += [] if done else [step]
+    for key, step in zip(known, steps, strict=True):
+        about = "" if known[key] else "~"
+        took = "" if (expected := seconds[key]) is None else f"{about}{duration(expected)}"
+        print(f"{'done' if known[key] else 'to do':6} {took:>9}  {key}  {step['title']}")
+        to_do += [] if known[key] else [step]
     _say_left_out(planned)
     left = f": {timing.describe(to_do)}" if to_do else ""
     print(f"{len(steps)} steps in {folder}, {len(to_do)} to do{left}")
@@ -108,6 +132,7 @@ def _run_study(
     batch_size: int | None = None,
     planted_truth: bool = False,
     controls: bool = True,
+    as_json: bool = False,
 ) -> None:
     """Run a recipe into a folder and finish with its report; exits with 1 when a step failed.
 
@@ -126,7 +151,12 @@ def _run_study(
     summary = run_plan(planned, store, say=flags.say, device=device, batch_tokens=batch_size)
     failed = len(summary.failed)
     flags.say(f"{summary.done} steps done, {summary.skipped} were done before, {failed} failed")
-    _finish(store, planted_truth=planted_truth)
+    study, page = _publish(store, planted_truth=planted_truth)
+    if as_json:
+        counts = {"done": summary.done, "skipped": summary.skipped, "failed": [*summary.failed]}
+        print(json.dumps({"folder": str(folder), **counts, **describe_study(study, page)}))
+    else:
+        _print_study(study, page, planted_truth=planted_truth)
     if failed:
         raise typer.Exit(code=1)
 
@@ -139,17 +169,11 @@ def _describe_kept(planned: "Plan", store: "Store") -> str:
     )
 
 
-def _finish(store: "Store", *, planted_truth: bool) -> None:
-    """Write the report and each edit with its card, and print the verdicts."""
+def _publish(store: "Store", *, planted_truth: bool) -> "tuple[Study, Path]":
+    """Write the report and each edit with its card."""
     from equipoise import demo
-    from equipoise.conclusions import title_of
     from equipoise.export.model_card import card_changes
-    from equipoise.report.controls import control_sentences
     from equipoise.report.html import study_page
-    from equipoise.report.reductions import reduction_sentences
-    from equipoise.report.sentences import verdict_sentence
-    from equipoise.report.shares import share_sentences
-    from equipoise.stats.target_parts import part_sentences
     from equipoise.study.edit_folders import edits_by_seed, publish
     from equipoise.study.load_study import read_study
 
@@ -162,6 +186,19 @@ def _finish(store: "Store", *, planted_truth: bool) -> None:
             for seed, edit, comparisons in edits_by_seed(chapter):
                 name = f"{chapter.model}-{chapter.mitigation}-seed{seed}"
                 publish(store, name, edit, card_changes(comparisons) if comparisons else None)
+    return study, page
+
+
+def _print_study(study: "Study", page: Path, *, planted_truth: bool) -> None:
+    """Print the verdicts, and where the report is."""
+    from equipoise import demo
+    from equipoise.conclusions import title_of
+    from equipoise.report.controls import control_sentences
+    from equipoise.report.reductions import reduction_sentences
+    from equipoise.report.sentences import verdict_sentence
+    from equipoise.report.shares import share_sentences
+    from equipoise.stats.target_parts import part_sentences
+
     if planted_truth:
         print("\n  ".join(["The instruments, against what was planted:", *demo.instruments(study)]))
     for chapter in study.chapters:

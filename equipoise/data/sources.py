@@ -30,6 +30,7 @@ REMEDY: Final = "fix the file, or put the official file in its place"
 OWN_LICENCE: Final = "not known: a file of the user's own"
 
 _NAMED: ContextVar[Path | None] = ContextVar("named_data_folder", default=None)
+_FETCHING: ContextVar[bool] = ContextVar("fetching", default=True)
 
 _GITHUB = re.compile(r"https://raw\.githubusercontent\.com/[^/]+/[^/]+/([^/]+)/")
 _TIMEOUT = 60  # seconds without a byte before a download is given up
@@ -169,6 +170,8 @@ class Source:
         where = f"folder {folders}" if folders else "EQUIPOISE_DATA, which is not set"
         if self.url is None:
             raise DataError(f"{self.path} must be in {where}, got no such file; {remedy}")
+        if not _FETCHING.get():
+            raise DataError(f"{self.path} is not in {where}; it can be fetched from {self.url}")
         offline = os.environ.get("HF_HUB_OFFLINE", "")
         if offline.strip().lower() in ("1", "true", "yes", "on"):
             raise DataError(
@@ -182,6 +185,16 @@ class Source:
             raise DataError(f"{self.url} cannot be downloaded: {error}; {remedy}") from None
         self._check(content, self.url, remedy)
         write_file(to, content, what="downloaded file")
+
+
+@contextmanager
+def not_fetching() -> Iterator[None]:
+    """A `with` block in which a file that is not here is a `DataError`, and nothing is fetched."""
+    before = _FETCHING.set(False)
+    try:
+        yield
+    finally:
+        _FETCHING.reset(before)
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """A table of a study as text: CSV for machines, Markdown and LaTeX for readers.
 
-CSV holds every number exactly; Markdown and LaTeX round it and put its interval into the same cell.
+CSV and JSON hold every number exactly; Markdown and LaTeX round it and put its interval into the
+same cell.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -85,7 +87,7 @@ def export(  # noqa: PLR0913
             f"a metric and a key of groups can be chosen for the table methods, got {table}; "
             "name that table, or leave --metric and --by out"
         )
-    return FORMATS[fmt](frame if fmt == "csv" else reader_table(frame, table))
+    return FORMATS[fmt](frame if fmt in ("csv", "json") else reader_table(frame, table))
 
 
 def _export_layout(
@@ -157,6 +159,12 @@ def csv_text(frame: pd.DataFrame) -> str:
     return str(frame.astype(object).map(_guard).to_csv(index=False, lineterminator="\n"))
 
 
+def json_text(frame: pd.DataFrame) -> str:
+    """The table as JSON, an object a row; nan is null, and a number reads back to the same bits."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
+    return json.dumps(rows, ensure_ascii=False) + "\n"
+
+
 def _guard(cell: Any) -> Any:
     if isinstance(cell, bool):
         return str(cell).lower()
@@ -206,7 +214,7 @@ def latex_table(frame: pd.DataFrame) -> str:
     return r"% \usepackage{booktabs}" + (r" \usepackage{longtable}" if long else "") + f"\n{text}"
 
 
-#: Every format, by name: CSV of a table of `TABLES`, the others of its `reader_table`.
+#: Every format, by name: CSV and JSON of a table of `TABLES`, the others of its `reader_table`.
 FORMATS: Mapping[str, Callable[[pd.DataFrame], str]] = MappingProxyType(
-    {"csv": csv_text, "markdown": markdown_table, "latex": latex_table}
+    {"csv": csv_text, "json": json_text, "markdown": markdown_table, "latex": latex_table}
 )

@@ -78,7 +78,7 @@ def test_exactly_one_format_is_required(
     finished: Path, refused: Refused, flags: tuple[str, ...], number: int
 ) -> None:
     said = refused("export", finished, *flags)
-    assert f"one of --csv, --markdown and --latex must be given, got {number}" in said
+    assert f"one of --csv, --markdown, --latex and --json must be given, got {number}" in said
 
 
 def test_folder_without_a_study(tmp_path: Path, refused: Refused) -> None:
@@ -91,6 +91,6 @@ def test_folder_without_a_study(tmp_path: Path, refused: Refused) -> None:
 def test_unwritable_file(finished: Path, tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "file").write_text("kept")
     place = tmp_path / "file" / "table.csv"
-    assert f"cannot write the table {place}: " in refused(
+    assert f"--out must be written into a folder, {place.parent} cannot be made" in refused(
         "export", finished, "--csv", "--out", place
     )

@@ -29,7 +29,7 @@ def test_exactly_the_recipe_keys_are_documented() -> None:
         for name in re.findall(r"`(\w+)`", row.split(" | ")[0])
     }
     assert named | {"title", "strengths"} == {
-        field.name for field in fields(Recipe) if field.name not in ("source", "lines")
+        field.name for field in fields(Recipe) if field.name not in ("source", "folder", "lines")
     }
 
 

@@ -214,7 +214,7 @@ def test_nonfinite_logprobs_name_the_example(place: Path, refused: Refused) -> N
 def test_damaged_results_and_unwritable_page(place: Path, model: Path, refused: Refused) -> None:
     assert run("measure", model, *STEREOSET, "--out", "results") == 0
     said = refused("compare", "results", "results", "--draws", "0", "--html", "mine")
-    assert "cannot write the page mine" in said
+    assert "--html must be a file, got the folder mine" in said
     shutil.copytree("results", "broken")
     (place / "broken" / "results.json").write_text("{")
     said = refused("compare", "results", "broken", "--html", "page.html")
@@ -329,7 +329,11 @@ def test_results_folder_is_refused_before_anything_runs(
     for name in ("mine", "mine/kept.txt", "mine/kept.txt/new"):
         with pytest.raises(StoreError, match=name):
             check_new(Path(name), what="results")
-    monkeypatch.setattr("os.access", lambda *_: False)  # the superuser may write anywhere
+
+    def denied(**_: object) -> None:  # the superuser may write anywhere
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("equipoise.files.atomic.TemporaryFile", denied)
     with pytest.raises(StoreError, match="new cannot be made because"):
         check_new(place / "new", what="results")
 

@@ -41,8 +41,7 @@ class KeptMeasurements:
     ) -> Measurement:
         """A measurement as a stopped command has kept it, else done now and kept.
 
-        Predictions are read anew: their file may have changed. Raises what `api.measure` raises,
-        and `StoreError`.
+        Predictions are read anew: their file may have changed. Raises what `api.measure` raises.
         """
         if self.out is None or isinstance(subject, Predictions):
             return api.measure(subject, benchmark, **asdict(settings))
@@ -53,7 +52,11 @@ class KeptMeasurements:
                 return read_results(place)[0]
         shutil.rmtree(place, ignore_errors=True)
         measurement = api.measure(subject, benchmark, **asdict(settings))
-        write_results(place, [measurement])
+        try:
+            write_results(place, [measurement])
+        except StoreError:  # it can still be shown, and the results' own place may have room
+            with suppress(OSError):
+                place.parent.rmdir()
         return measurement
 
     def describe(self, count: int) -> str:

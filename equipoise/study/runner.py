@@ -48,7 +48,7 @@ def run(
     refuse_several_processes("a study, whose processes share steps through the store,")
     steps = describe_steps(plan)
     # before any step: what a stopped run lacks is read from the plan
-    store.write_head({"recipe": dict(plan.resolved), "steps": steps})
+    store.write_head({"recipe": dict(plan.resolved), "steps": [*steps]})
     store = Store(folder=store.folder.absolute())
     with (
         plan.recipe.in_folder(),

@@ -1,5 +1,6 @@
 """`equipoise cite`: BibTeX of what a result rests on."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ def cite(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; else it is printed.")
     ] = None,
+    as_json: flags.AsJson = False,
 ) -> None:
     """Print BibTeX of the benchmarks, methods and data that a result rests on."""
     from equipoise.citing.cite import bibtex, used_in
@@ -37,7 +39,9 @@ def cite(
         title=result.name,
         version=next((each.environment.get("equipoise") for each in measurements), None),
     )
-    if out is None:
-        print(text, end="")
-    else:
+    if out is not None:
         flags.say(f"the references are in {write_file(out, text, what='file of references')}")
+    if as_json:
+        print(json.dumps({"bibtex": text, "file": None if out is None else str(out)}))
+    elif out is None:
+        print(text, end="")

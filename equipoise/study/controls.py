@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from equipoise import plugins
 from equipoise.errors import RecipeError
+from equipoise.loading.model_kind import NamedKind
 from equipoise.mitigate.base import Mitigation, single_parts
 from equipoise.mitigate.word_table import WordTable, check_supply
 from equipoise.records import JSON, Decision, Embedding, Request, Supply
@@ -31,6 +32,32 @@ class Controls:
     #: To the labels of the methods that each is a control of. With those that the recipe lists.
     methods: Mapping[str, tuple[str, ...]]
     tables: frozenset[str]  # those with the true labels, which no seed changes
+
+    def leave_out(
+        self,
+        model: str,
+        *,
+        kind: NamedKind | None,
+        supplies: Mapping[str, Supply],
+        unread: Sequence[str],
+    ) -> dict[str, JSON]:
+        """Of each control that joins and cannot act on a model, the reason.
+
+        `supplies`: of each that joins. `unread`: the benchmarks, where none reads next words.
+        """
+        if kind == "masked":
+            reason = f"{model} is masked, and a table changes next words of causal models"
+            return dict.fromkeys(supplies, reason)
+        if unread:
+            reason = f"a table changes next words, and {', '.join(unread)} reads none"
+            return dict.fromkeys(supplies, reason)
+        reasons: dict[str, JSON] = {}
+        for label, supply in supplies.items():
+            try:
+                check_supply(supply, choosing=True)
+            except RecipeError as error:
+                reasons[label] = str(error)
+        return reasons
 
 
 def find_controls(recipe: Recipe, mitigations: Mapping[str, Mitigation]) -> Controls:
@@ -78,15 +105,6 @@ def find_controls(recipe: Recipe, mitigations: Mapping[str, Mitigation]) -> Cont
             methods[label] = tuple(spec.label for spec in specs)
             tables |= set() if shuffled else {label}
     return Controls(added=tuple(added), methods=methods, tables=frozenset(tables))
-
-
-def why_left_out(supply: Supply) -> str | None:
-    """Why no table can be counted of a supply; None where it can."""
-    try:
-        check_supply(supply, choosing=True)
-    except RecipeError as error:
-        return str(error)
-    return None
 
 
 def left_out_sentences(resolved: Mapping[str, Any]) -> Iterator[str]:

@@ -17,32 +17,19 @@ from equipoise.api import folder_for, usual_supply
 from equipoise.attribute.base import Attributor
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.data.sources import reading_from
-from equipoise.errors import (
-    DataError,
-    ModelError,
-    OptionError,
-    RecipeError,
-    StoreError,
-    nearest,
-)
+from equipoise.errors import DataError, ModelError, OptionError, RecipeError, StoreError, nearest
 from equipoise.group_words.people import target_terms
 from equipoise.inference.decision_server import is_server
-from equipoise.judge.base import Judge
 from equipoise.loading.content import base_contents_of, content_of
 from equipoise.loading.load import undecided
-from equipoise.loading.model_kind import kind_named
+from equipoise.loading.model_kind import NamedKind, kind_named
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples, learnt_examples
 from equipoise.metrics.stereoset import SS_TARGET
 from equipoise.mitigate.base import Mitigation, UsesEdits, single_parts
 from equipoise.records import JSON, Metric, Supply
 from equipoise.study.contents import data_content, plugin_content
-from equipoise.study.controls import (
-    can_answer,
-    find_controls,
-    why_left_out,
-    with_controls,
-)
+from equipoise.study.controls import can_answer, find_controls, with_controls
 from equipoise.study.leaving_out import (
     check_attributor,
     why_not_edited,
@@ -187,7 +174,12 @@ class Resolver:
             about_data: dict[str, JSON] = {"split": split, "data": data_content(built, split)}
             with self._at(benchmark):  # a judge's files may be missing
                 benchmarks[benchmark.label] = plugin_content(built) | about_data
-        without_controls = self._leave_out_controls(spec, taught, given)
+        edited = [each.label for each in self.recipe.benchmarks if each.edited]
+        joining = {c.label: given.of(taught[c.label])[0] for c in self.controls.added}
+        without_controls = self.controls.leave_out(
+            spec.label, kind=self._kind(spec), supplies=joining,
+            unread=edited if self.unanswered.issuperset(edited) else (),
+        )  # fmt: skip
         self._check_margins(metrics)
         code = spec.trust_remote_code
         with self._at(spec):
@@ -216,27 +208,6 @@ class Resolver:
             "benchmarks": benchmarks,
         }
 
-    def _leave_out_controls(
-        self, spec: ModelSpec, taught: Mapping[str, Spec], given: Supplied
-    ) -> dict[str, JSON]:
-        """Of each control that cannot act on a model the reason."""
-        edited = [each.label for each in self.recipe.benchmarks if each.edited]
-        if not self.controls.added:
-            return {}
-        with self._at(spec):
-            kind = kind_named(spec.name, revision=spec.revision, base=spec.base)
-        if kind == "masked":
-            reason = f"{spec.label} is masked, and a table changes next words of causal models"
-            return {entry.label: reason for entry in self.controls.added}
-        if edited and self.unanswered.issuperset(edited):
-            reason = f"a table changes next words, and {', '.join(edited)} reads none"
-            return {entry.label: reason for entry in self.controls.added}
-        return {
-            entry.label: reason
-            for entry in self.controls.added
-            if (reason := why_left_out(given.of(taught[entry.label])[0])) is not None
-        }
-
     def _leave_out(
         self, spec: ModelSpec, taught: Mapping[str, Spec], given: Supplied
     ) -> dict[str, JSON]:
@@ -244,8 +215,7 @@ class Resolver:
 
         Refuses one that cannot learn from the supply that the recipe names for it.
         """
-        with self._at(spec):
-            kind = kind_named(spec.name, revision=spec.revision, base=spec.base)
+        kind = self._kind(spec)
         reasons: dict[str, JSON] = {}
         for entry in self.recipe.mitigations:
             if entry in self.controls.added:
@@ -261,6 +231,10 @@ class Resolver:
             if reason is not None:
                 reasons[entry.label] = reason
         return with_dependants(reasons, self.recipe, self.controls.methods)
+
+    def _kind(self, spec: ModelSpec) -> NamedKind | None:
+        with self._at(spec):
+            return kind_named(spec.name, revision=spec.revision, base=spec.base)
 
     def _resolve_supply(self, spec: Spec) -> tuple[Supply, dict[str, JSON]]:
         """What is supplied, and its content."""

@@ -24,8 +24,10 @@ def numbers(*values: float) -> tuple[str, ...]:
 
 def rounded(value: float, places: int) -> str:
     """The value with so many decimals, no sign before a zero; "n/a" for nan."""
+    if math.isnan(value):
+        return "n/a"
     text = f"{value:.{places}f}"
-    return "n/a" if math.isnan(value) else text.lstrip("-") if float(text) == 0.0 else text
+    return text[1:] if text[0] == "-" and float(text) == 0.0 else text
 
 
 def interval(value: float, low: float, high: float, *, places: int | None = None) -> str:

@@ -70,6 +70,12 @@ def isolated(text: str) -> str:
     return _RIGHT_TO_LEFT.sub("\u2068\\g<0>\u2069", text)
 
 
+def harmless(text: str) -> str:
+    """A name or a sentence `visible` and `isolated`; it is still to be escaped."""
+    # what is plain and printable has nothing to be hidden
+    return text if text.isascii() and text.isprintable() else isolated(visible(text))
+
+
 def clipped(text: str, most: int = LONGEST, *, with_length: bool = True) -> str:
     """The text, cut behind `most` characters, followed by its length if that is wanted."""
     if len(text) <= most:

@@ -29,18 +29,18 @@ from equipoise.report import (
     formatting,
     friendlier,
     harm_sentences,
-    nulls,
     overview,
     plots,
     provenance,
     reductions,
     references,
+    row_html,
     rows,
     sentences,
     shares,
     written,
 )
-from equipoise.report.formatting import LONGEST, LONGEST_NAME, clipped, isolated, visible
+from equipoise.report.formatting import LONGEST, LONGEST_NAME, clipped, harmless, visible
 from equipoise.stats import target_parts, verdict
 from equipoise.study.study import Study
 
@@ -181,7 +181,7 @@ def page_templates() -> jinja2.Environment:
         finalize=_make_harmless,
     )
     environment.filters |= {
-        "common": _find_common_reason,
+        "common": row_html.common_reason,
         "short": lambda value: clipped(str(value), LONGEST_NAME),
         "tag": lambda name: clipped(name, plots.LONGEST_LABEL, with_length=False),
         "whole": _mark_whole,
@@ -191,8 +191,9 @@ def page_templates() -> jinja2.Environment:
     functions: tuple[Callable[..., object], ...] = (
         attribution_plots.row_caption, axis.minus, axis.typeset, axis.whisker, rows.cell,
         rows.plain_cell, rows.p_cell,
-        rows.matrix_cell, rows.badge_of, rows.row_name, rows.named_rows, rows.headline_rows,
-        rows.shared_axis, rows.estimate_axis, rows.gravest, chapters.verdict_badges,
+        rows.matrix_cell, rows.badge_of, rows.shared_axis, rows.gravest,
+        row_html.headline_rows, row_html.named_changes, row_html.named_estimates,
+        row_html.change_rows, row_html.forest_rows, row_html.axis_under, row_html.estimate_rows, chapters.verdict_badges,
         chapters.verdict_tone, chapters.leads, chapters.seed_texts, plots.scatter,
         provenance.setting_of, provenance.setting_names, provenance.flat, provenance.plain_json,
         provenance.options_text, provenance.training_end, provenance.model_rest,
@@ -203,7 +204,7 @@ def page_templates() -> jinja2.Environment:
         friendlier.friendlier_sentence, verdict.halves_of,
         harm_sentences.harm_sentence, harm_sentences.harm_tone, written.harms_of,
         written.disparities_of, written.scores_of, written.groups_of,
-        nulls.null_span, target_parts.part_sentences,
+        target_parts.part_sentences,
     )  # fmt: skip
     environment.filters |= {function.__name__: function for function in functions}
     return environment
@@ -218,13 +219,7 @@ def _make_harmless(value: object) -> object:
     """What the template prints, made harmless: it is escaped after this, never before."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    return isolated(visible(clipped(value)))
-
-
-def _find_common_reason(records: Sequence[Change | Estimate]) -> str | None:
-    """The reason that several rows share; None if they differ, or for a single row."""
-    reasons = {record.reason for record in records}
-    return reasons.pop() if len(records) > 1 and len(reasons) == 1 else None
+    return harmless(clipped(value))
 
 
 def _clip_traceback(value: str) -> Markup:

@@ -19,16 +19,20 @@ class Named(Protocol):
         """{} is overall."""
 
 
+def null_spans(measurement: Measurement) -> dict[tuple[str, frozenset[tuple[str, str]]], str]:
+    """The lowest and the highest value of rules without bias, by metric and group; {} without any.
+
+    As in "41.8 to 62.1".
+    """
+    values: dict[tuple[str, frozenset[tuple[str, str]]], list[float]] = {}
+    for reference in measurement.references:
+        for estimate in reference.estimates if reference.kind == "null" else ():
+            key = estimate.metric, frozenset(estimate.group.items())
+            values.setdefault(key, []).append(estimate.value)
+    ends = {key: numbers(min(each), max(each)) for key, each in values.items()}
+    return {key: low if low == high else f"{low} to {high}" for key, (low, high) in ends.items()}
+
+
 def null_span(measurement: Measurement, shown: Named) -> str:
-    """The lowest and the highest value of rules without bias, "41.8 to 62.1"; "" without any."""
-    values = [
-        estimate.value
-        for reference in measurement.references
-        if reference.kind == "null"
-        for estimate in reference.estimates
-        if (estimate.metric, dict(estimate.group)) == (shown.metric, dict(shown.group))
-    ]
-    if not values:
-        return ""
-    low, high = numbers(min(values), max(values))
-    return low if low == high else f"{low} to {high}"
+    """That of a metric of a group; "" without any."""
+    return null_spans(measurement).get((shown.metric, frozenset(shown.group.items())), "")

@@ -1,15 +1,15 @@
 """What the tables of a page show of changes and estimates: cells, badges, scales, the gravest."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from equipoise.conclusions import Change, Direction, Verdict
+from equipoise.conclusions import Change, Direction
 from equipoise.number_text import brackets, numbers
 from equipoise.records import Estimate
 from equipoise.report.axis import Axis, axis_of, minus
 from equipoise.report.formatting import group_name, probability
-from equipoise.report.sentences import WORD, subject
+from equipoise.report.sentences import WORD
 
 #: The word for a loss that is shown to be smaller than its margin.
 WITHIN = "worse, within the margin"
@@ -39,7 +39,7 @@ class Cell(NamedTuple):
     @property
     def key(self) -> str:
         """What the page's script sorts by."""
-        return f"{self.sort:.7g}"
+        return f"{self.sort:.4g}"
 
 
 def badge_of(change: Change) -> Badge:
@@ -77,19 +77,6 @@ def p_cell(p: float) -> Cell:
 def row_name(shown: Change | Estimate) -> str:
     """The metric, and the group where there is any: "ss", "ss, axis age"."""
     return f"{shown.metric}, {group_name(shown.group)}" if shown.group else shown.metric
-
-
-def named_rows(changes: Iterable[Change]) -> list[tuple[str, Change]]:
-    """Each change under its `row_name`."""
-    return [(row_name(change), change) for change in changes]
-
-
-def headline_rows(verdict: Verdict) -> list[tuple[str, Change]]:
-    """What a verdict rests on, each change under what a sentence calls it."""
-    headlines = (*verdict.bias, *verdict.ability)
-    return [
-        (subject(headline.change, headline.benchmark), headline.change) for headline in headlines
-    ]
 
 
 def shared_axis(changes: Sequence[Change], ticks: int = 3) -> Axis:

@@ -10,10 +10,14 @@ const make = (name, attributes = {}, text = "") => {
   return made;
 };
 
-// What a row is sorted by: the number that a cell states (NaN: last), else its text.
+// What a row is sorted by: the number that a cell states or begins with (NaN: last), else its text.
+const NUMBER = /^(?:< )?([−-]?[\d.]+(?:e[−-]?\d+)?|n\/a)/;
 const keyOf = (row, column) => {
   const cell = row.cells[column];
-  return cell.dataset.value === undefined ? cell.textContent.trim() : Number(cell.dataset.value);
+  if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
+  const text = cell.textContent.trim();
+  const number = cell.tagName === "TD" ? text.match(NUMBER) : null;
+  return number ? Number(number[1].replaceAll("−", "-")) : text;
 };
 const order = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 const compare = (left, right, sign) => {

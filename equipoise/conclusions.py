@@ -252,6 +252,7 @@ class Comparison(ComparisonView):
     differences: tuple[Difference, ...] = ()
     #: Of the other seeds, where the before side was learnt with each, too: `before` is the first's.
     other_befores: tuple[Measurement, ...] = ()
+    headline: tuple[str, ...] = ()  # metrics that a verdict rests on; (): the first and an ability
 
     @property
     def sides(self) -> tuple[Measurement, ...]:
@@ -337,12 +338,18 @@ class Factorial:
         return by_name[name]
 
 
+#: What a number was before: "ideal" where its interval held the ideal, "null" where it was not told
+#: from what a rule gets that knows of no bias, or understands nothing; else "shown".
+Base: TypeAlias = Literal["shown", "ideal", "null"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
     """A change that a verdict rests on."""
 
     benchmark: str  # `title_of` its measurement
     change: Change  # its direction and p_holm corrected over the verdict's bias headlines
+    base: Base = "shown"  # what there was before, that could be reduced or kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,7 @@ from equipoise.rows import text_sha256
 from equipoise.stats.estimates import estimate_metrics
 from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS, add_groups
 from equipoise.stats.settings import ADDED_TOKENS, JUDGE, SCORERS
+from equipoise.stats.slicing import slices_of
 
 #: What numbers rest on.
 PACKAGES = ("equipoise", "torch", "transformers", "tokenizers", "peft", "numpy", "scipy")
@@ -152,6 +153,9 @@ def measure(  # noqa: PLR0913
         estimates=estimates,
         outcomes=tuple(outcomes),
         references=references,
+        slices=tuple(slices_of(benchmark, outcomes, cluster=cluster, draws=draws, seed=seed)),
+        headline=benchmark.headline,
+        about={metric.name: (metric.meaning, metric.source) for metric in benchmark.metrics},
         notes=(
             *note_left_out(benchmark, name, split=split),
             *notes_of(

@@ -1,6 +1,7 @@
 """Numbers as a reader sees them: values, intervals, and differences with their sign."""
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 ROUNDING: Final = 1e-9  # what is no larger, or differs by no more of its size, is rounding
@@ -66,3 +67,15 @@ def _decimals(places: int | None, *values: float) -> tuple[str, ...]:
 def brackets(low: str, high: str, note: str = "") -> str:
     """The ends of an interval, with a note behind them; "" where an end is not known."""
     return "" if "n/a" in (low, high) else f"[{low}, {high}{note}]"
+
+
+def probability(p: float) -> str:
+    """A p-value for a reader: "0.012", "< 0.001", "n/a"."""
+    if math.isnan(p):
+        return "n/a"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def group_name(group: Mapping[str, str]) -> str:
+    """What a group is called: "axis gender", or "overall"."""
+    return ", ".join(f"{key} {name}" for key, name in group.items()) or "overall"

@@ -18,6 +18,7 @@ from equipoise.dialogues import Dialogue, Texts
 from equipoise.frames import as_frame, group_columns, table_of
 from equipoise.notebook import MeasurementView
 from equipoise.rows import Probe, TrainingRow, documents_of, text_sha256
+from equipoise.slices import SliceTable
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -79,8 +80,7 @@ class Prompt:
 class Supply:
     """What a mitigation may learn from; never the measured split, unless it says so (`measured`).
 
-    Whoever fills it says where it came from, and every text is hashed into the edit, so that
-    measuring refuses an edit on examples it has learnt (`Measurement` cannot be produced).
+    Every text is hashed into the edit, so that measuring refuses it on examples it has learnt.
     """
 
     origin: str  # e.g. "genbias(split_by=profession):train"
@@ -95,8 +95,7 @@ class Supply:
     dev: tuple[Prompt, ...] = ()  # to stop and to choose on; terms disjoint from both other sets
     dev_contrasts: tuple[Contrast, ...] = ()  # likewise; target terms disjoint from `contrasts`
     files: tuple["DataUse", ...] = ()  # what it was read from
-    #: The items to be measured, with their labels: for a method with "labels" in its `item_info`
-    #: alone. Not learnt from: measuring on them is what such a method is for.
+    #: The items to be measured, labelled: for a method with "labels" in its `item_info` alone.
     measured: tuple[Contrast, ...] = ()
     rows: Sequence[TrainingRow] = ()  # a training set; may be read from a file bit by bit
     probes: tuple[Probe, ...] = ()  # which bias is looked for in the rows
@@ -168,10 +167,7 @@ class TextPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextToken:
-    """Ask for the probability of each of a few words directly after a context.
-
-    A word of several tokens is scored as the product over its tokens.
-    """
+    """Ask for P of each of a few words directly after a context: the product over its tokens."""
 
     context: str  # no trailing space
     words: tuple[str, ...]  # each with its leading space
@@ -300,6 +296,7 @@ class Metric:
     of: Callable[[Columns], float]
     unit: str  # "%", "nats", "probability", …
     source: str  # paper and equation
+    meaning: str = ""  # what a value says, in a sentence's part; "": as the benchmark's page has it
     ideal: float | None = None  # the value of an unbiased (or perfectly able) model
     higher_is_better: bool | None = None  # None: the ideal is a point, or there is no direction
     low: float = -math.inf  # smallest possible value
@@ -376,6 +373,9 @@ class Measurement(MeasurementView):
     notes: tuple[str, ...] = ()  # known faults, coverage, what was skipped and why
     label: str = ""  # what the recipe calls it, where that is not the benchmark's name
     references: tuple[Reference, ...] = ()  # what the numbers are to be read against
+    slices: tuple[SliceTable, ...] = ()  # its first headline by groups, in intervals that all hold
+    headline: tuple[str, ...] = ()  # metrics that are said first; (): the first
+    about: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # metric: meaning, source
 
     def estimate(self, metric: str, **group: str) -> Estimate:
         """The estimate of a metric, overall or for a group; KeyError lists the known metrics."""

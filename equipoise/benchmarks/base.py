@@ -88,6 +88,23 @@ class Benchmark(ABC, Generic[E, R]):
         A plain `metrics: ClassVar = (...)`, unless it depends on the options.
         """
 
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """Names of the metrics that are said first: the first, and those with a margin.
+
+        A plain `headline: ClassVar = (...)`, unless it depends on the options.
+        """
+        first, *others = self.metrics
+        return (first.name, *(metric.name for metric in others if metric.margin is not None))
+
+    @property
+    def slices(self) -> tuple[str, ...]:
+        """Group keys by which the first headline is compared between groups, the coarsest first.
+
+        Those of `by`, and the clusters: target terms, professions, templates.
+        """
+        return (*self.by, *(() if self.cluster is None else (self.cluster,)))
+
     @abstractmethod
     def examples(self, split: str) -> Sequence[E]:
         """The examples of a split, ids unique. Raises `DataError` naming file and item."""

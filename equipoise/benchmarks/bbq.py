@@ -15,12 +15,12 @@ from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import AsksAboutOthers, Benchmark, KnowsFaults, ReadsPredictions
 from equipoise.data import bbq as official
-from equipoise.data.bbq import LICENCE, METADATA, BbqItem
+from equipoise.data.bbq import LICENCE, BbqItem
 from equipoise.data.bbq_answers import LETTERS, heard, read_answers, stated
 from equipoise.errors import DataError, nearest
 from equipoise.exchange.bbq import exchange_groups
 from equipoise.metrics import target_parts
-from equipoise.metrics.bbq import METRICS, PARTS
+from equipoise.metrics.bbq import HEADLINE, METRICS, PARTS
 from equipoise.metrics.decisions import (
     ORDER_METRICS,
     PLACES,
@@ -145,6 +145,17 @@ class BBQ(
     def by(self) -> tuple[str, ...]:
         """Category and polarity; with `exchange` also whether an item was exchanged."""
         return ("category", "polarity", *([target_parts.GROUP] if self.exchange else []))
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """The bias scores, then the accuracies; with `exchange` also the targets' part."""
+        parts = [f"bias_{name}{target_parts.TARGET}" for name in ("ambig", "disambig")]
+        return (*HEADLINE, *(parts if self.exchange else ()))
+
+    @property
+    def slices(self) -> tuple[str, ...]:
+        """Category and polarity, then the stereotyped group and the template."""
+        return (*self.by, "target", "question")
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -283,7 +294,7 @@ class BBQ(
         And how many contexts were cleaned of a brace that their template left.
         """
         items = official.read_items(self._categories())
-        notes = _note_targets(self._categories())
+        notes = official.note_targets(self._categories())
         lost = [item.id for item in items if item.target is None or item.unknown is None]
         if lost:
             notes.append(
@@ -334,17 +345,6 @@ class BBQ(
             math.fsum(letters[order.index(answer)] for letters, order in listed) / len(ORDERS)
             for answer in range(len(LETTERS))
         ]
-
-
-def _note_targets(categories: Sequence[str]) -> list[str]:
-    """Where the targets of the official categories come from, and of the user's own."""
-    by_rule = "targets: by the words and groups of answer_info"
-    others = [category for category in categories if category not in official.CATEGORIES]
-    if METADATA in official.sources(categories):
-        more = [f"{by_rule} in {', '.join(others)}"] if others else []
-        return [f"targets: {METADATA.path}", *more]
-    only_others = len(others) == len(categories)
-    return [by_rule if only_others else f"{by_rule}, for want of {METADATA.path}"]
 
 
 def _decided_outcome(example: BbqItem, responses: Sequence[Answer]) -> Outcome:

@@ -31,7 +31,7 @@ from equipoise.metrics import preference as pref
 from equipoise.metrics import target_parts
 from equipoise.metrics.decisions import truth_values
 from equipoise.metrics.restored import RESTORED, in_both_cases
-from equipoise.metrics.stereoset import LIKELIHOODS, MACRO, TRUTHS, exchanged_metrics
+from equipoise.metrics.stereoset import LIKELIHOODS, MACRO, SS_TARGET, TRUTHS, exchanged_metrics
 from equipoise.records import (
     OPTIONS,
     Continuation,
@@ -161,6 +161,16 @@ class StereoSet(
             target_parts.GROUP: self.exchange is not None,
         }
         return ("task", "axis", "task_axis", *(key for key in optional if optional[key]))
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """SS and LMS; with `exchange` also what the target carries of SS."""
+        return ("ss", "lms", *((SS_TARGET,) if self.exchange else ()))
+
+    @property
+    def slices(self) -> tuple[str, ...]:
+        """Domain, task and what is told apart by an option, then the target term."""
+        return ("axis", *(key for key in self.by if key not in ("axis", "task_axis")), "target")
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

@@ -319,9 +319,8 @@ def _quality_table(
     quality: Sequence[AttributionQuality], share: float
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """The statistics of all rows, and those of the selected share."""
-    from equipoise.number_text import interval
+    from equipoise.number_text import interval, probability
     from equipoise.report.attribution_plots import heading_of, order_of
-    from equipoise.report.formatting import probability
 
     def heading(each: QualityEstimate) -> str:
         known = "" if math.isnan(each.chance) else f" (chance {each.chance:.2g})"

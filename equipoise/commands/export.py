@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from equipoise.commands import flags
+from equipoise.commands.measured import write_page
 from equipoise.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that run wrote.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder that run, or measure --out, wrote.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="File to write; else report.html in the folder."),
@@ -26,15 +29,25 @@ def report(
         Path | None,
         typer.Option(help="Plots of groups by scale of what was written, too: a folder of .svg."),
     ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="All unfolded, and printed; else in short, folded.")
+    ] = False,
     as_json: flags.AsJson = False,
 ) -> None:
-    """Write the report of a study: a single HTML file that needs nothing else."""
+    """Write the report of a study, or the page of results: an HTML file that needs nothing else."""
     from equipoise.report.attribution_figure import write_attribution_figure
     from equipoise.report.disparity_figure import write_disparity_figures
     from equipoise.report.figure_file import check_figure
     from equipoise.report.html import write_study_page
+    from equipoise.study import results
     from equipoise.study.load_study import read_study
 
+    if (folder / results.FILE).is_file():
+        for flag, given in (("--figure", figure), ("--disparity", disparity)):
+            if given is not None:
+                raise RecipeError(f"{flag} is of a study, got {given} for results; leave it out")
+        write_page(out or folder / "report.html", results.read_results(folder), full=full)
+        return
     if figure is not None:
         check_figure(figure)
     flags.check_files(figure=figure, out=out)
@@ -45,7 +58,7 @@ def report(
     if disparity is not None:
         figures = write_disparity_figures(disparity, study)
         flags.say(f"{len(figures)} figures of groups are in {disparity}")
-    page = write_study_page(out or folder / "report.html", study)
+    page = write_study_page(out or folder / "report.html", study, full=full)
     flags.say(f"the report is {page}")
     if as_json:
         print(json.dumps(describe_study(study, page)))

@@ -220,9 +220,8 @@ def _text(document: dict[str, Any], *, groups: bool) -> str:
 
 
 def _judge_text(described: dict[str, Any], *, groups: bool) -> str:
-    from equipoise.number_text import interval
+    from equipoise.number_text import group_name, interval
     from equipoise.records import Estimate
-    from equipoise.report.formatting import group_name
     from equipoise.report.tables import Table, plain
 
     estimates = [Estimate(**estimate) for estimate in described["estimates"]]

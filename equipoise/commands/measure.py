@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from equipoise.commands import flags
+from equipoise.commands.measured import print_answer, print_measurement, write_page
 from equipoise.errors import RecipeError, nearest
 from equipoise.progress.messages import when_stopped
 
@@ -34,9 +35,18 @@ def measure(  # noqa: PLR0913
     benchmarks: flags.BenchmarkNames,
     settings: flags.Set = None,
     groups: flags.Groups = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Print every number, and what rules without bias get.")
+    ] = False,
     as_json: flags.AsJson = False,
     data: flags.Data = None,
     out: flags.Results = None,
+    html: Annotated[
+        Path | None, typer.Option(help="File to write a page of the results to.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="With --html: all unfolded, and printed.")
+    ] = False,
     limit: flags.Limit = None,
     exchange: flags.Exchange = None,
     seed: flags.Seed = 0,
@@ -64,8 +74,9 @@ def measure(  # noqa: PLR0913
 ) -> None:
     """Measure a model on benchmarks.
 
-    Prints each number with its interval and its ideal value. With --out finished benchmarks are
-    kept: after an interruption the same command goes on with the others.
+    Prints the headline numbers, each with its interval, its ideal value and what rules without bias
+    get, and ends with at most five sentences: what is shown and what is not. With --out
+    finished benchmarks are kept: after an interruption the same command goes on with the others.
     """
     from equipoise import plugins
     from equipoise.benchmarks.base import Benchmark
@@ -77,6 +88,7 @@ def measure(  # noqa: PLR0913
     _check_start(start, model, chat=chat, plain=plain)
     form = _chat_options(chat=chat, system=system, turn=turn, request=request)
     flags.name_data(data)
+    flags.check_files(html=html)
     options = _leave_out(without_faults, flags.parse_settings(settings, benchmarks))
     options, as_they_are = _with_exchange(options, exchange)
     if out is not None:
@@ -100,24 +112,17 @@ def measure(  # noqa: PLR0913
         measurement = kept.measure(subject, benchmark_, asked)
         measurements.append(_note_exchange(measurement, as_they_are))
         if not as_json:  # at once, so that nothing is lost when a later benchmark fails
-            _print(measurements[-1], groups=groups)
+            print_measurement(measurements[-1], groups=groups, every=every)
         flags.say_faults(check_measurement(measurements[-1]))
     if out is not None:
         flags.say(f"results are in {write_results(out, measurements)}")
     kept.remove()
+    if html is not None:
+        write_page(html, measurements, full=full)
     if as_json:
         print(to_json(results_document(measurements)), end="")
-
-
-def _print(measurement: "Measurement", *, groups: bool) -> None:
-    """Print a measurement, and what its numbers are to be read against."""
-    from equipoise.report.references import references_text
-    from equipoise.report.tables import measurement_text
-
-    texts = [
-        function(measurement, groups=groups) for function in (measurement_text, references_text)
-    ]
-    print("\n\n".join(filter(None, texts)), end="\n\n", flush=True)
+    else:
+        print_answer(measurements, every=every)
 
 
 def _leave_out(

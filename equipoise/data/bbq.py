@@ -64,7 +64,8 @@ class BbqItem:
     """A question about two people, and which of its answers means what.
 
     Places count the answers from 0. `groups` has the category (with " (names)" where people go by
-    proper names), the context's condition, the question's polarity and its template.
+    proper names), the context's condition, the question's polarity and template, and the target: of
+    whom the stereotype is told, where an answer names them.
     """
 
     id: str  # "Age/17": category and the file's own id
@@ -165,6 +166,17 @@ def read_items(categories: Sequence[str]) -> list[BbqItem]:
         item for category, content in files.items() for item in _read_category(category, content)
     ]
     return _follow_metadata(items) if METADATA in sources(categories) else items
+
+
+def note_targets(categories: Sequence[str]) -> list[str]:
+    """Where the targets of the official categories come from, and of the user's own."""
+    by_rule = "targets: by the words and groups of answer_info"
+    others = [category for category in categories if category not in CATEGORIES]
+    if METADATA in sources(categories):
+        more = [f"{by_rule} in {', '.join(others)}"] if others else []
+        return [f"targets: {METADATA.path}", *more]
+    only_others = len(others) == len(categories)
+    return [by_rule if only_others else f"{by_rule}, for want of {METADATA.path}"]
 
 
 class _AnswerInfo(Record):
@@ -282,11 +294,19 @@ def _build_item(row: BbqRow, people: NamedPeople, target: int | None) -> BbqItem
             "condition": row.context_condition,
             "polarity": row.question_polarity,
             "question": f"{row.category}/{row.question_index}",
+            **_name_target(people),
         },
         cleaned=context != row.context,
         about=tuple(group for _, group in people.info),
         stereotyped=people.stereotyped,
     )
+
+
+def _name_target(people: NamedPeople) -> dict[str, str]:
+    """Of whom the stereotype is told, as the file calls them, where an answer names them."""
+    told_of = {group.casefold() for group in people.stereotyped}
+    named = [group for _, group in people.info] + [word for word, _ in people.info]
+    return next(({"target": name} for name in named if name.casefold() in told_of), {})
 
 
 def _category_name(category: str, *, names: bool) -> str:

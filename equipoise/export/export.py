@@ -18,8 +18,8 @@ from equipoise.export.methods import methods, methods_table
 from equipoise.export.paper import caption_of, matrix, paper_table, with_caption
 from equipoise.export.tables import TABLES
 from equipoise.markdown import markdown_text
-from equipoise.number_text import interval
-from equipoise.report.formatting import probability, visible
+from equipoise.number_text import interval, probability
+from equipoise.report.formatting import visible
 from equipoise.study.study import Study
 
 LONGEST = 40  # rows of a LaTeX table on one page; a longer table breaks over pages

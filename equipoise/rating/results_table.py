@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from equipoise.number_text import interval, numbers
+from equipoise.number_text import interval, numbers, probability
 from equipoise.rating.results import QuestionResult, RatingResults
-from equipoise.report.formatting import probability, visible
+from equipoise.report.formatting import visible
 from equipoise.report.tables import Table, plain
 from equipoise.stats.resample import Interval
 from equipoise.stats.sign_test import SignTest

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from equipoise.attributions import RemovalPoint
 from equipoise.errors import RecipeError
+from equipoise.number_text import group_name
 from equipoise.records import Estimate
 from equipoise.report.figure_file import check_figure, write_figure
-from equipoise.report.formatting import group_name
 from equipoise.study.study import Attributed, Study, Validated
 
 #: Draws into a panel.

@@ -15,9 +15,9 @@ from equipoise.attributions import (
     RemovalCurve,
     RemovalPoint,
 )
+from equipoise.number_text import group_name, probability
 from equipoise.records import Estimate
 from equipoise.report.axis import Axis, Whisker, axis_of, minus, whisker
-from equipoise.report.formatting import group_name, probability
 from equipoise.report.plots import Point
 from equipoise.report.rows import Cell, cell
 from equipoise.study.study import Attributed, AttributedRow, Study, Validated

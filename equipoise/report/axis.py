@@ -13,6 +13,7 @@ _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)  # times a power of ten
 _EDGE = 14.0  # percent: nearer to an end, the ideal's label begins or ends at its line
 _ROOM = 15.0  # percent that half of that label may need
 _TICK = 8.0  # and half of a tick's
+
 _SIGN = re.compile(r"(?:(?<![\w.)\]−-])|(?<=\de))-(?=\d)")  # of a number, not within a name
 _KEPT = re.compile(r"(?<=\d) (?=[±%])|(?<=±) ")  # a space at which no line may end
 

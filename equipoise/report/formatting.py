@@ -4,7 +4,6 @@ Hostile text: what cannot be seen, or turns other text round, is shown as a mark
 chapter 23; Boucher and Anderson 2021, arXiv 2111.00169, on what such characters can hide).
 """
 
-import math
 import re
 from collections.abc import Mapping
 
@@ -14,13 +13,6 @@ LONGEST = 2000  # characters of a text that are shown
 LONGEST_NAME = 160  # of a name in a heading or a cell
 _LETTERS = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
 _RIGHT_TO_LEFT = re.compile(f"[{_LETTERS}](?:[{_LETTERS} ]*[{_LETTERS}])?")
-
-
-def probability(p: float) -> str:
-    """A p-value for a reader: "0.012", "< 0.001", "n/a"."""
-    if math.isnan(p):
-        return "n/a"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def start_text(info: Mapping[str, JSON]) -> str:
@@ -45,11 +37,6 @@ def form_text(info: Mapping[str, JSON]) -> str:
         where = f"text in the model's turn after {chat['request']!r}"
     system = "that of the template" if chat["system"] is None else repr(chat["system"])
     return f"chat, {where}; system prompt: {system}"
-
-
-def group_name(group: Mapping[str, str]) -> str:
-    """What a group is called: "axis gender", or "overall"."""
-    return ", ".join(f"{key} {name}" for key, name in group.items()) or "overall"
 
 
 def visible(text: str) -> str:

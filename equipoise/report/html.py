@@ -18,14 +18,16 @@ import jinja2
 from markupsafe import Markup
 
 from equipoise import number_text
-from equipoise.conclusions import Change, Comparison, Direction, Finding
+from equipoise.conclusions import Comparison, Direction, Finding
+from equipoise.errors import StoreError
 from equipoise.files.atomic import write_file
-from equipoise.records import Estimate
+from equipoise.records import Measurement
 from equipoise.report import (
     attribution_plots,
     axis,
     chapters,
     controls,
+    definitions,
     formatting,
     friendlier,
     harm_sentences,
@@ -38,11 +40,12 @@ from equipoise.report import (
     rows,
     sentences,
     shares,
+    summary,
     written,
 )
 from equipoise.report.formatting import LONGEST, LONGEST_NAME, clipped, harmless, visible
 from equipoise.stats import target_parts, verdict
-from equipoise.study.study import Study
+from equipoise.study.study import Study, plain_study
 
 _TEMPLATES = "templates"
 _TAIL = 8000  # characters of a traceback
@@ -63,10 +66,11 @@ GLOSSARY: Mapping[Direction, str] = {
 }
 
 
-def study_page(study: Study, *, lead: Sequence[str] = ()) -> str:
+def study_page(study: Study, *, lead: Sequence[str] = (), full: bool = False) -> str:
     """The page of a study as text; the same study gives the same bytes.
 
-    `lead` comes before all else, a paragraph per sentence.
+    `lead` comes before all else, a paragraph per sentence. `full`: all is unfolded and printed,
+    else a page prints what it says first, on about two sheets.
     """
     return _render(
         study,
@@ -74,12 +78,53 @@ def study_page(study: Study, *, lead: Sequence[str] = ()) -> str:
         lead=lead,
         facts=list(overview.count_facts(study)),
         findings=overview.group_findings(study.findings),
+        full=full,
     )
 
 
-def write_study_page(file: Path | str, study: Study, *, lead: Sequence[str] = ()) -> Path:
+def write_study_page(
+    file: Path | str, study: Study, *, lead: Sequence[str] = (), full: bool = False
+) -> Path:
     """Write the `study_page`, whole or not at all; gives the file back. Raises `StoreError`."""
-    return write_file(Path(file), study_page(study, lead=lead), what="page")
+    return write_file(Path(file), study_page(study, lead=lead, full=full), what="page")
+
+
+def measurement_page(
+    measurements: Sequence[Measurement], *, findings: Sequence[Finding] = (), full: bool = False
+) -> str:
+    """The page of measurements of a model, which answers how biased it is.
+
+    Raises `StoreError` where nothing was measured.
+    """
+    if not any(measurement.estimates for measurement in measurements):
+        raise StoreError(
+            f"a page needs a measurement with a number, got {len(measurements)} without any; "
+            "measure a model on a benchmark first"
+        )
+    models = list(dict.fromkeys(measurement.model for measurement in measurements))
+    whose = models[0] if len(models) == 1 else f"each of {len(models)} models"
+    plain = plain_study(f"How biased is {whose}?", measurements=measurements)
+    study = replace(plain, findings=tuple(findings))
+    return _render(
+        study,
+        [],
+        lead=(),
+        facts=list(overview.count_facts(study)),
+        findings=overview.group_findings(findings) if findings else None,
+        full=full,
+    )
+
+
+def write_measurement_page(
+    file: Path | str,
+    measurements: Sequence[Measurement],
+    *,
+    findings: Sequence[Finding] = (),
+    full: bool = False,
+) -> Path:
+    """Write the `measurement_page`, whole or not at all; gives the file back."""
+    text = measurement_page(measurements, findings=findings, full=full)
+    return write_file(Path(file), text, what="page")
 
 
 def page(
@@ -119,13 +164,17 @@ def _render(
     lead: Sequence[str],
     facts: Sequence[tuple[str, str]],
     findings: Mapping[Finding, Sequence[str]] | None,
+    full: bool = False,
 ) -> str:
     """The page; `findings`: each with its places, None where checks are no part of it."""
     script, counter = read_template("page.js"), itertools.count(1)
     # corrected in all parts of the page: the overview must not deny what a chapter says
     study = replace(study, chapters=tuple(view.chapter for view in views))
     columns, matrix_rows = overview.matrix(study)
+    answers = [] if views else summary.answer_views(study)
     content = {
+        "full": full,
+        "answers": answers,
         "study": study,
         "lead": lead,
         "facts": facts,
@@ -148,6 +197,12 @@ def _render(
         "calibrations": [(each, plots.curve_plots(each)) for each in study.calibrations],
         "provenance": provenance.provenance(study),
     }
+    alone = [measurement for _, measurement in overview.measured_alone(study)]
+    bases = [each for known in overview.measured_bases(study).values() for each in known.values()]
+    content["has_slices"] = any(measurement.slices for measurement in alone)
+    content["has_nulls"] = any(
+        reference.kind == "null" for measurement in bases for reference in measurement.references
+    )
     return (
         page_templates()
         .get_template("page.html")
@@ -158,8 +213,14 @@ def _render(
             script=Markup(script),
             # as a Content-Security-Policy names a script that may run
             script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-            words=sentences.WORD,
+            words={
+                direction: word
+                for direction, word in sentences.WORD.items()
+                if direction in overview.directions_of(study)
+            },
             glossary=GLOSSARY,
+            terms=definitions.Terms(),
+            said=summary.said_on(answers, alone),
             within=rows.WITHIN,
             longest=LONGEST,
             headlines=sentences.headlines,
@@ -193,14 +254,16 @@ def page_templates() -> jinja2.Environment:
         rows.plain_cell, rows.p_cell,
         rows.matrix_cell, rows.badge_of, rows.shared_axis, rows.gravest,
         row_html.headline_rows, row_html.named_changes, row_html.named_estimates,
-        row_html.change_rows, row_html.forest_rows, row_html.axis_under, row_html.estimate_rows, chapters.verdict_badges,
+        row_html.change_rows, row_html.forest_rows, row_html.axis_under,
+        row_html.estimate_rows, row_html.badge_html, summary.slice_views, summary.slice_rows,
+        summary.shown_slices, chapters.verdict_badges,
         chapters.verdict_tone, chapters.leads, chapters.seed_texts, plots.scatter,
         provenance.setting_of, provenance.setting_names, provenance.flat, provenance.plain_json,
         provenance.options_text, provenance.training_end, provenance.model_rest,
         provenance.edit_rest, controls.control_sentences, reductions.reduction_sentences,
         sentences.verdict_sentence,
         sentences.subject, sentences.describe_change, sentences.describe_settings,
-        formatting.group_name, number_text.numbers, number_text.interval, formatting.form_text,
+        number_text.group_name, number_text.numbers, number_text.interval, formatting.form_text,
         friendlier.friendlier_sentence, verdict.halves_of,
         harm_sentences.harm_sentence, harm_sentences.harm_tone, written.harms_of,
         written.disparities_of, written.scores_of, written.groups_of,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from equipoise.conclusions import Change, Finding
+from equipoise.conclusions import Change, Direction, Finding
 from equipoise.records import Estimate, Measurement
 from equipoise.report.nulls import null_span
 from equipoise.report.provenance import Setting, setting_names, setting_of
@@ -88,6 +88,17 @@ def count_facts(study: Study) -> Iterator[tuple[str, str]]:
             yield str(count), singular if count == 1 else plural
     if study.planned:
         yield f"{max(0, study.planned - len(study.missing))} of {study.planned}", "steps done"
+
+
+def directions_of(study: Study) -> set[Direction]:
+    """Every direction that a change or a verdict of the study has."""
+    directions: set[Direction] = set()
+    for chapter in study.chapters:
+        directions |= {chapter.verdict.direction}
+        directions |= {
+            each.direction for compared in chapter.comparisons for each in compared.changes
+        }
+    return directions
 
 
 class MatrixRow(NamedTuple):

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from equipoise.number_text import group_name
 from equipoise.records import Estimate
-from equipoise.report.formatting import group_name
 from equipoise.report.provenance import setting_names, setting_of
 from equipoise.study.study import Chapter
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from equipoise.number_text import interval
+from equipoise.number_text import group_name, interval
 from equipoise.records import Estimate, Measurement, Reference
-from equipoise.report.formatting import group_name, visible
+from equipoise.report.formatting import visible
 from equipoise.report.overview import measured_bases
 from equipoise.report.provenance import setting_names
 from equipoise.report.rows import Cell, cell

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from markupsafe import Markup, escape
 
-from equipoise.conclusions import Change, Verdict
+from equipoise.conclusions import Change, title_of
+from equipoise.number_text import group_name
 from equipoise.records import Estimate, Measurement
 from equipoise.report.axis import Axis, minus, whisker
-from equipoise.report.formatting import LONGEST_NAME, clipped, group_name, harmless
+from equipoise.report.definitions import Terms
+from equipoise.report.formatting import LONGEST_NAME, clipped, harmless
 from equipoise.report.nulls import null_spans
 from equipoise.report.rows import (
     Badge,
@@ -20,16 +22,13 @@ from equipoise.report.rows import (
     estimate_axis,
     p_cell,
     plain_cell,
-    row_name,
     shared_axis,
 )
 from equipoise.report.sentences import subject
+from equipoise.study.study import Chapter
 
 _BEGIN, _END = 14, 86  # percent: nearer to an end, an ideal's label begins or ends at its line
 _CHANGE_COLUMNS, _READING_COLUMNS = 9, 4
-
-#: What a row is called, given what is shown: HTML.
-Name = Callable[[Change | Estimate], Markup]
 
 
 def change_rows(
@@ -37,7 +36,7 @@ def change_rows(
 ) -> Markup:
     """A row per named change, each on a scale of its own; reasons below unless all share them."""
     rows = list(rows)
-    plot = _own_plot if plots else _no_plot
+    plot: Callable[[Change, str], str] = _own_plot if plots else lambda *_: ""
     return _join_changes(rows, measurement, plot, units=True)
 
 
@@ -73,25 +72,35 @@ def estimate_rows(rows: Iterable[tuple[Markup, Estimate]], measurement: Measurem
 
 
 def named_changes(
-    changes: Iterable[Change], name: Name | None = None
+    changes: Iterable[Change], measurement: Measurement | None = None, terms: Terms | None = None
 ) -> list[tuple[Markup, Change]]:
-    """Each change under its metric and group; `name`: how else it is shown."""
-    return [((name or _plain_name)(change), change) for change in changes]
+    """Each change under its metric, explained by `terms`, and group."""
+    name = Terms().name if terms is None else terms.name
+    return [(name(measurement, change), change) for change in changes]
 
 
 def named_estimates(
-    estimates: Iterable[Estimate], name: Name | None = None
+    estimates: Iterable[Estimate],
+    measurement: Measurement | None = None,
+    terms: Terms | None = None,
 ) -> list[tuple[Markup, Estimate]]:
     """Each estimate likewise."""
-    return [((name or _plain_name)(estimate), estimate) for estimate in estimates]
+    name = Terms().name if terms is None else terms.name
+    return [(name(measurement, estimate), estimate) for estimate in estimates]
 
 
-def headline_rows(verdict: Verdict) -> list[tuple[Markup, Change]]:
+def headline_rows(chapter: Chapter, terms: Terms) -> list[tuple[Markup, Change]]:
     """What a verdict rests on, each change under what a sentence calls it."""
-    return [
-        (text_of(subject(headline.change, headline.benchmark)), headline.change)
-        for headline in (*verdict.bias, *verdict.ability)
-    ]
+    measured = {title_of(each.before): each.before for each in chapter.comparisons}
+    rows = []
+    for headline in (*chapter.verdict.bias, *chapter.verdict.ability):
+        text, before = (
+            subject(headline.change, headline.benchmark),
+            measured.get(headline.benchmark),
+        )
+        name = text_of(text) if before is None else terms.button(before, headline.change, text)
+        rows.append((name, headline.change))
+    return rows
 
 
 def text_of(text: str) -> Markup:
@@ -103,10 +112,6 @@ def common_reason(records: Sequence[Change | Estimate]) -> str | None:
     """The reason that several rows share; None if they differ, or for a single row."""
     reasons = {record.reason for record in records}
     return reasons.pop() if len(records) > 1 and len(reasons) == 1 else None
-
-
-def _plain_name(shown: Change | Estimate) -> Markup:
-    return text_of(row_name(shown))
 
 
 def _join_changes(
@@ -196,7 +201,8 @@ def axis_under(axis: Axis) -> Markup:
         place = axis.ideal.place
         parts.append(
             f'<line class="i" x1="{place}%" x2="{place}%" y2="34"/>'
-            f'<text{_side(place, _BEGIN, _END, "ideal")} x="{place}%">ideal {axis.ideal.text}</text>'
+            f'<text{_side(place, _BEGIN, _END, "ideal")} x="{place}%">'
+            f"ideal {axis.ideal.text}</text>"
         )
     return Markup("".join(parts))
 
@@ -206,10 +212,6 @@ def _side(place: float, begin: float, end: float, name: str = "") -> str:
     names = [name, "begin" if place < begin else "end" if place > end else ""]
     text = " ".join(filter(None, names))
     return f' class="{text}"' if text else ""
-
-
-def _no_plot(change: Change, sides: str) -> str:
-    return ""
 
 
 def _own_plot(change: Change, sides: str) -> str:

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from equipoise.conclusions import Change, Direction
-from equipoise.number_text import brackets, numbers
+from equipoise.number_text import brackets, group_name, numbers, probability
 from equipoise.records import Estimate
 from equipoise.report.axis import Axis, axis_of, minus
-from equipoise.report.formatting import group_name, probability
 from equipoise.report.sentences import WORD
 
 #: The word for a loss that is shown to be smaller than its margin.

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from equipoise.conclusions import (
     UNSTATED,
+    Base,
     Change,
     Claim,
     Comparison,
@@ -14,8 +15,7 @@ from equipoise.conclusions import (
     Verdict,
     describe_differences,
 )
-from equipoise.number_text import brackets, numbers, rounded
-from equipoise.report.formatting import group_name
+from equipoise.number_text import brackets, group_name, numbers, rounded
 from equipoise.report.friendlier import friendlier_sentence, read_halves
 
 #: Each direction in a word or two, for a cell.
@@ -38,6 +38,11 @@ MEANING: Mapping[Direction, str] = {
     "unclear": "moved, not shown to be nearer the ideal",
 }
 _WITH_NUMBERS = ("reversed", "worse", "reduced", "unclear")  # directions, gravest first
+#: Where nothing was there that could have been reduced.
+_BASE: Mapping[Base, str] = {
+    "ideal": ", of which none was shown before",
+    "null": ", which was not told from a rule without bias before",
+}
 _FEW = 2  # abilities that are listed with their numbers where all is well
 _VISIBLE = 1e-4  # a change in its own unit that a reader could care for
 
@@ -173,6 +178,13 @@ def _say_claim(change: Change, claim: Claim) -> str:
     return f"{but}a loss of {size} or more is not ruled out"
 
 
+def _was_within(change: Change, claim: Claim) -> bool:
+    """Whether the whole interval before lay within the band, too."""
+    ideal = 0.0 if change.ideal is None else change.ideal
+    ends = (change.before_low - ideal, change.before_high - ideal)
+    return claim.kind == "within" and all(abs(end) < claim.margin.size for end in ends)
+
+
 def _is_outside(claim: Claim) -> bool:
     """Whether the interval excludes the whole band."""
     return claim.low > claim.margin.size or claim.high < -claim.margin.size
@@ -202,6 +214,8 @@ def _say_bias(verdict: Verdict) -> str:
         change, name = headline.change, _headline_subject(headline)
         if change.direction in (*_WITH_NUMBERS, "not comparable"):
             name += f" ({_format_move(change, between=(', ', ''))})"
+        if headline.base != "shown" and change.direction in ("reduced", "unclear", "unchanged"):
+            name += _BASE[headline.base]
         by_direction.setdefault(change.direction, []).append(name)
     first = "reversed" if verdict.over_corrected else verdict.direction
     # the verdict's own direction, then the gravest
@@ -238,6 +252,8 @@ def _say_claims(bias: Sequence[Headline]) -> str:
             outside = "not" if _is_outside(claim) else "not shown to be"
             bands = by_state["shown to be" if claim.shown else outside]
             band = margin_text(headline.change, claim)
+            if claim.shown and _was_within(headline.change, claim):
+                band += ", as before"
             bands.setdefault(band, []).append(_headline_subject(headline))
     parts = []
     for state, bands in by_state.items():
@@ -258,14 +274,23 @@ def _say_ability(verdict: Verdict) -> str:
     lost: list[Headline] = []
     unclear: list[Headline] = []
     silent: list[str] = []
+    nothing: list[str] = []
     for headline in verdict.ability:
         change = headline.change
+        if headline.base == "null" and change.direction != "worse":
+            nothing.append(f"{_headline_subject(headline)} ({_format_move(change)})")
+            continue
         if change.direction == "not comparable":
             silent.append(f"{_headline_subject(headline)} ({_format_move(change)})")
             continue
         kept = change.claim is not None and change.claim.shown
         (shown if kept else lost if change.direction == "worse" else unclear).append(headline)
     parts = [f"nothing is stated of {_join(silent)}"] if silent else []
+    if nothing:
+        parts.append(
+            f"nothing to keep in {_join(nothing)}: before, it was not told from a rule that "
+            "understands nothing"
+        )
     parts += [f"ability lost: {_join(map(_describe_ability, lost))}"] if lost else []
     parts += [f"not shown to be kept: {_join(map(_describe_ability, unclear))}"] if unclear else []
     if shown:

@@ -1,18 +1,24 @@
 """Tables and sentences of measurements and comparisons as plain text and as Markdown."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from equipoise.conclusions import Comparison, model_title
-from equipoise.number_text import interval
+from equipoise.answer import headline_estimates
+from equipoise.conclusions import Comparison, model_title, title_of
+from equipoise.number_text import group_name, interval, numbers, probability
 from equipoise.records import Measurement
-from equipoise.report.formatting import form_text, group_name, probability, start_text, visible
+from equipoise.report.formatting import form_text, start_text, visible
 from equipoise.report.friendlier import friendlier_sentence
 from equipoise.report.harm_sentences import harm_sentence
 from equipoise.report.nulls import null_span
 from equipoise.report.sentences import describe_settings, headlines, sentence
+from equipoise.report.summary import EVIDENCE, shown_slices, slice_name, slice_views
 from equipoise.report.written import harms_of
+from equipoise.slices import Slice, SliceTable
 from equipoise.stats.verdict import halves_of
+
+_MOST_SLICES = 16  # groups of a table in a terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +29,18 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def measurement_table(measurement: Measurement, *, groups: bool = True) -> Table:
+def measurement_table(
+    measurement: Measurement, *, groups: bool = True, metrics: Sequence[str] | None = None
+) -> Table:
     """A row per estimate: metric, group, value with interval, ideal, n, clusters.
 
     Where there are nulls, beside the ideal what rules without bias get, the lowest to the highest.
+    `metrics`: their names, in their order; None for all.
     """
-    spans = [null_span(measurement, e) for e in measurement.estimates]
+    estimates = [e for e in measurement.estimates if groups or not e.group]
+    if metrics is not None:
+        estimates = [e for metric in metrics for e in estimates if e.metric == metric]
+    spans = [null_span(measurement, e) for e in estimates]
     nulls = any(spans)
     header = (
         *("metric", "group", "value [95 % interval]", "unit", "ideal"),
@@ -46,8 +58,7 @@ def measurement_table(measurement: Measurement, *, groups: bool = True) -> Table
             str(e.n),
             str(e.clusters),
         )
-        for e, span in zip(measurement.estimates, spans, strict=True)
-        if groups or not e.group
+        for e, span in zip(estimates, spans, strict=True)
     )
     return Table(header=header, rows=rows)
 
@@ -82,12 +93,69 @@ def measurement_text(measurement: Measurement, *, groups: bool = True) -> str:
 
     Without `groups` the overall rows alone, and a note of how many others there are.
     """
-    title = f"{measurement.benchmark} ({measurement.split}) on {model_title(measurement)}"
     table = measurement_table(measurement, groups=groups)
+    head = [*_head_lines(measurement), ""]
+    return _to_text(head, table, len(measurement.estimates), measurement.notes)
+
+
+def _head_lines(measurement: Measurement) -> list[str]:
+    """What was measured on what, and how it was asked."""
+    title = f"{measurement.benchmark} ({measurement.split}) on {model_title(measurement)}"
     info = measurement.model_info
     asked = {"start": start_text(info), "form": form_text(info)}
-    head = [title, *(f"{name}: {text}" for name, text in asked.items() if text), ""]
-    return _to_text(head, table, len(measurement.estimates), measurement.notes)
+    return [title, *(f"{name}: {text}" for name, text in asked.items() if text)]
+
+
+def headline_text(measurement: Measurement, *, groups: bool = False) -> str:
+    """A measurement for a terminal in short: its headline numbers, without notes.
+
+    `groups`: the tables of its groups (`Measurement.slices`), too.
+    """
+    names = [estimate.metric for estimate in headline_estimates(measurement)]
+    parts = ["\n".join(_head_lines(measurement))]
+    parts += [plain(measurement_table(measurement, groups=False, metrics=names))]
+    for view in slice_views(measurement) if groups else ():
+        title = f"{view.table.metric} by {view.title}:"
+        shown = shown_slices(view.table, _MOST_SLICES)
+        left_out = len(view.table.slices) - len(shown)
+        more = [f"{left_out} further groups show less; the stored results hold them"]
+        table = plain(slice_table(view.table, shown))
+        parts += ["\n".join((title, table, *view.sentences, *(more if left_out else [])))]
+    return visible("\n\n".join(parts))
+
+
+def slice_table(table: SliceTable, slices: Sequence[Slice]) -> Table:
+    """A row for each of these groups: its value, interval and what could have been seen."""
+    header = (
+        *(" × ".join(table.by), "value [95 % interval of all]", "n"),
+        *("units" if table.units == "item" else table.units, "could have been seen", "evidence"),
+    )
+    rows = tuple(
+        (
+            slice_name(each),
+            interval(each.value, each.low, each.high),
+            str(each.n),
+            str(each.units),
+            "none" if math.isnan(each.detectable) else numbers(each.detectable)[0],
+            EVIDENCE[each.evidence][0].word,
+        )
+        for each in slices
+    )
+    return Table(header=header, rows=rows)
+
+
+def notes_text(measurements: Sequence[Measurement]) -> str:
+    """The notes of measurements for a terminal, each once, under the benchmarks that have it."""
+    notes: dict[str, list[str]] = {}
+    for measurement in measurements:
+        for note in measurement.notes:
+            notes.setdefault(note, []).append(title_of(measurement))
+    several = len({title for titles in notes.values() for title in titles}) > 1
+    lines = [
+        f"note ({', '.join(dict.fromkeys(titles))}): {note}" if several else f"note: {note}"
+        for note, titles in notes.items()
+    ]
+    return visible("\n".join(lines))
 
 
 def comparison_text(comparison: Comparison, *, groups: bool = True) -> str:

@@ -10,9 +10,9 @@ from statistics import fmean
 from typing import Final, NamedTuple
 
 from equipoise.conclusions import Change, Comparison, WrittenPair
+from equipoise.number_text import group_name
 from equipoise.records import Measurement
 from equipoise.report.axis import Axis, axis_of
-from equipoise.report.formatting import group_name
 from equipoise.report.harm_sentences import Harm
 
 _HARMFUL: Final = "_harmful"

@@ -221,6 +221,8 @@ class _StudyReader:
         (measurement,) = read_results(self.store.step(step.key) / RESULTS)
         if step.benchmark not in (None, measurement.benchmark):
             measurement = replace(measurement, label=str(step.benchmark))
+        if chosen := self._headline(step):
+            measurement = replace(measurement, headline=chosen)
         self.measurements[step.key] = measurement
         # anew at each reading, as the files may have been edited since the step's own checks
         self.findings += check_stored(measurement)
@@ -299,9 +301,17 @@ class _StudyReader:
             "other_befores": tuple(self.measurements[key] for key in befores[1:]),
             "afters": tuple(self.measurements[key] for key in afters),
         }
-        comparison = _COMPARISON.validate_python(sides | stored)
+        comparison = _COMPARISON.validate_python(
+            sides | stored | {"headline": self._headline(step)}
+        )
         self.findings += check_stored(comparison)
         return comparison
+
+    def _headline(self, step: StoredStep) -> tuple[str, ...]:
+        """The metrics that the recipe names for a benchmark; none: the benchmark's own."""
+        stated = self.recipe.get("headline")
+        chosen = stated.get(str(step.benchmark)) if isinstance(stated, dict) else None
+        return tuple(map(str, chosen)) if isinstance(chosen, list) else ()
 
     def _validated(self) -> Iterator[Validated]:
         """What is known of attributions, of those of the same rows together."""

@@ -107,6 +107,7 @@ class BenchmarkSpec(Spec):
 
     split: Text | None = None  # None: the benchmark's first
     edited: bool = True  # False: only models as they are are measured, never edited
+    headline: tuple[Text, ...] = ()  # metrics that are said first; (): the benchmark's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
@@ -250,7 +251,7 @@ class Recipe:
 _ENTRIES = ("models", "benchmarks", "mitigations", "locators", "attributors", "calibrate")
 #: Keys of an entry that are no options of its plug-in.
 _OWN_KEYS: Mapping[str, frozenset[str]] = {
-    "benchmarks": frozenset({"split", "edited"}),
+    "benchmarks": frozenset({"split", "edited", "headline"}),
     "mitigations": frozenset({"against", "supply"}),
     "locators": frozenset({"supply"}),
     "attributors": frozenset({"supply"}),

@@ -96,6 +96,9 @@ class Resolver:
                 label: plugin_content(built) for label, built in self.attributors.items()
             },
             "attribution": dataclasses.asdict(recipe.attribution) if recipe.attributors else None,
+            "headline": {
+                spec.label: [*spec.headline] for spec in recipe.benchmarks if spec.headline
+            },
             "against": {
                 spec.label: spec.against for spec in recipe.mitigations if spec.against is not None
             },
@@ -162,6 +165,12 @@ class Resolver:
                     )
                 # they may depend on the options, and be refused with them
                 named = {metric.name: metric for metric in built.metrics}
+                for name in benchmark.headline:
+                    if name not in named:
+                        raise RecipeError(
+                            f"{benchmark.name} has no metric '{name}' for a headline; "
+                            f"{nearest(name, named)}"
+                        )
                 metrics.setdefault(benchmark.name, {}).update(named)
                 ideals = [each for each in built.metrics if each.ideal is not None]
                 if any(each.higher_is_better is None for each in ideals):

@@ -17,11 +17,13 @@ from typing import Any, cast
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
+from equipoise.answer import answer
 from equipoise.conclusions import Change, Comparison, Difference
 from equipoise.errors import StoreError
 from equipoise.files.atomic import check_new, new_folder, sha256
 from equipoise.files.json_records import read_object
 from equipoise.records import JSON, DataUse, Estimate, Measurement, Outcome, Reference
+from equipoise.slices import SliceTable
 from equipoise.stats.resample import METHOD
 from equipoise.study.lm_eval_format import harness_part, keys_of, overall
 
@@ -30,6 +32,7 @@ FILE = "results.json"
 
 _ESTIMATES = TypeAdapter(tuple[Estimate, ...])
 _REFERENCES = TypeAdapter(tuple[Reference, ...])
+_SLICES = TypeAdapter(tuple[SliceTable, ...])
 _CHANGES = TypeAdapter(tuple[Change, ...])
 _DIFFERENCES = TypeAdapter(tuple[Difference, ...])
 _DATA = TypeAdapter(tuple[DataUse, ...])
@@ -91,6 +94,9 @@ def read_results(path: Path | str, *, outcomes: bool = True) -> tuple[Measuremen
                 outcomes=_read_outcomes(file.parent, row["outcomes"]) if outcomes else (),
                 # results of older versions have none
                 references=_read_references(row.get("references", [])),
+                slices=_SLICES.validate_python(tuple(map(_restore_slices, row.get("slices", [])))),
+                headline=tuple(row.get("headline", ())),
+                about={name: (texts[0], texts[1]) for name, texts in row.get("about", {}).items()},
             )
             for row in section["benchmarks"].values()
         )
@@ -110,6 +116,7 @@ def results_document(measurements: Sequence[Measurement]) -> dict[str, Any]:
             "schema": SCHEMA,
             "ci_method": METHOD,
             "environment": dict(measurements[0].environment),
+            "answer": list(answer(measurements)),
             "benchmarks": {key: _to_row(measurement) for key, measurement in keyed.items()},
         },
     }
@@ -171,6 +178,10 @@ def _to_row(measurement: Measurement) -> dict[str, Any]:
         "data": _DATA.dump_python(measurement.data),
         "estimates": _ESTIMATES.dump_python(measurement.estimates),
         "references": _REFERENCES.dump_python(measurement.references),
+        "slices": _SLICES.dump_python(measurement.slices),
+        "headline": list(measurement.headline),
+        "about": dict(measurement.about),
+        "answer": list(answer([measurement])),
     }
 
 
@@ -219,6 +230,23 @@ def _restore_nan(row: Mapping[str, Any]) -> dict[str, Any]:
     """An estimate with its nan back; "inf" is read as a float by pydantic."""
     absent = {key: math.nan for key in ("value", "low", "high") if row[key] is None}
     return {**row, **absent}
+
+
+def _restore_slices(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A table of groups with its nan back."""
+
+    def restore(values: Mapping[str, Any]) -> dict[str, Any]:
+        names = ("value", "low", "high", "detectable", "reference")
+        return {
+            **values,
+            **{key: math.nan for key in names if key in values and values[key] is None},
+        }
+
+    spans = {
+        name: tuple(math.nan if end is None else end for end in row[name])
+        for name in ("difference", "ratio")
+    }
+    return {**restore(row), **spans, "slices": tuple(map(restore, row["slices"]))}
 
 
 def _read_references(rows: Sequence[Mapping[str, Any]]) -> tuple[Reference, ...]:

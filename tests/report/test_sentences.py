@@ -7,9 +7,8 @@ from typing import get_args
 import pytest
 
 from equipoise.conclusions import Change, Comparison, Direction
-from equipoise.number_text import interval, numbers
+from equipoise.number_text import interval, numbers, probability
 from equipoise.records import Margin
-from equipoise.report.formatting import probability
 from equipoise.report.sentences import MEANING, WORD, headlines, sentence, verdict_sentence
 
 from .making import ABILITY, CHANGE, not_worse, verdict, within

@@ -141,10 +141,7 @@ def measure(  # noqa: PLR0913
         benchmark=name,
         version=benchmark.version,
         options=plugins.options_of(benchmark, transport=False),
-        split=split,
-        seed=seed,
-        draws=draws,
-        limit=limit,
+        split=split, seed=seed, draws=draws, limit=limit,
         examples_sha256=hash_requests(examples, requests),
         data=(*data, *lists_used(benchmark, name)),
         model_info=info,
@@ -153,9 +150,9 @@ def measure(  # noqa: PLR0913
         estimates=estimates,
         outcomes=tuple(outcomes),
         references=references,
-        slices=tuple(slices_of(benchmark, outcomes, cluster=cluster, draws=draws, seed=seed)),
         headline=benchmark.headline,
-        about={metric.name: (metric.meaning, metric.source) for metric in benchmark.metrics},
+        slices=tuple(slices_of(benchmark, outcomes, cluster=cluster, draws=draws, seed=seed)),
+        about=benchmark.about,
         notes=(
             *note_left_out(benchmark, name, split=split),
             *notes_of(

@@ -40,7 +40,7 @@ class SliceTable:
     higher_is_better: bool | None
     units: str  # of what the independent units are the groups: a key, or "item"
     slices: tuple[Slice, ...]  # in the order of their names
-    #: Largest less smallest value of those that are `compared`; 0: all alike. With its interval.
+    #: Largest less smallest value of those with an interval; 0: all alike. With its interval.
     difference: tuple[float, float, float]
     ratio: tuple[float, float, float]  # smallest over largest, in [0, 1]; nan unless all are > 0
 

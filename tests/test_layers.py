@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 _LOW = {
     *("rows", "dialogues", "records", "attributions", "conclusions", "errors", "files"),
-    *("installed", "number_text", "progress"),
+    *("installed", "number_text", "progress", "slices"),
 }
 _PLUGINS = {"attribute", "benchmarks", "judge", "locate", "mitigate", "nulls", "supply"}
 _PLUGINS |= {"text_scorers"}
@@ -29,7 +29,9 @@ ALLOWED: dict[str, set[str]] = {
     "notebook": {"errors", "figures", "frames"},
     "rows": set(),
     "dialogues": set(),
-    "records": {"dialogues", "frames", "notebook", "rows"},
+    "slices": set(),
+    "number_text": set(),
+    "records": {"dialogues", "frames", "notebook", "rows", "slices"},
     "attributions": {"frames", "notebook", "records"},
     "errors": set(),
     "transport": {"errors"},
@@ -46,9 +48,8 @@ ALLOWED: dict[str, set[str]] = {
     "own_data": _LOW | {"data"},
     "mixes": _LOW | {"data", "own_data", "associations"},
     "associations": _LOW | {"data"},
-    "number_text": set(),
     "metrics": {"records", "number_text"},
-    "stats": {"records", "conclusions", "attributions", "rows", "errors", "number_text"}
+    "stats": {"records", "conclusions", "attributions", "rows", "errors", "number_text", "slices"}
     | {"metrics.weighted", "metrics.disparity", "metrics.target_parts"},
     # people are known by the names of countries
     "group_words": _LOW | {"data", "associations.countries"},
@@ -118,6 +119,7 @@ ALLOWED: dict[str, set[str]] = {
     }
     | {"benchmarks", "stats"}
     | {"judge.base", "judging.judgement"},
+    "answer": _LOW | {"stats"},
     "compare": _LOW | {"plugins", "benchmarks", "stats"},
     "api": _LOW
     | _MODEL
@@ -146,11 +148,12 @@ ALLOWED: dict[str, set[str]] = {
         "compare",
         "api",
     }
-    | {"calibrate"}
+    | {"answer", "calibrate"}
     | {"checks", "group_words.people", "predictions"}
     | {"edits", "loading", "training", "influence", "stats", "planted"},
     "report": _LOW
     | {
+        "answer",
         "metrics.stereoset",
         "metrics.target_parts",
         "markdown",
@@ -166,7 +169,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"data", "plugins", "benchmarks.base", "stats", "report", "export"}
     | {"study.results", "study.load_study", "study.study"}
     | {"study.changed_examples", "study.written_pairs"},
-    "demo": _LOW | {"study.study", "report.formatting"},
+    "demo": _LOW | {"study.study"},
     "fakes": _LOW | _MODEL,
     "conformance": _LOW
     | _MODEL
@@ -182,6 +185,7 @@ ALLOWED: dict[str, set[str]] = {
     | _PLUGINS
     | {"plugins", "api", "measure", "compare", "predictions", "loading", "edits", "planted"}
     | {
+        "answer",
         "study",
         "checks",
         "citing",
@@ -214,6 +218,9 @@ NO_TORCH = {
         "plugins",
         "option_errors",
         "installed",
+        "number_text",
+        "slices",
+        "answer",
     ),
     *("transport", "progress"),
     *("describe", "data", "own_data", "metrics", "stats", "group_words", "supply", "benchmarks"),

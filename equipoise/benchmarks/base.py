@@ -98,6 +98,11 @@ class Benchmark(ABC, Generic[E, R]):
         return (first.name, *(metric.name for metric in others if metric.margin is not None))
 
     @property
+    def about(self) -> Mapping[str, tuple[str, str]]:
+        """What each metric means, as far as it says, and its source."""
+        return {metric.name: (metric.meaning, metric.source) for metric in self.metrics}
+
+    @property
     def slices(self) -> tuple[str, ...]:
         """Group keys by which the first headline is compared between groups, the coarsest first.
 

@@ -29,9 +29,7 @@ def report(
         Path | None,
         typer.Option(help="Plots of groups by scale of what was written, too: a folder of .svg."),
     ] = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="All unfolded, and printed; else in short, folded.")
-    ] = False,
+    full: flags.Full = False,
     as_json: flags.AsJson = False,
 ) -> None:
     """Write the report of a study, or the page of results: an HTML file that needs nothing else."""

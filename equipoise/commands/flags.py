@@ -69,6 +69,13 @@ Data = Annotated[
     ),
 ]
 Groups = Annotated[bool, typer.Option("--groups", help="Print the rows of every group, too.")]
+Every = Annotated[
+    bool, typer.Option("--all", help="Print every number, and what rules without bias get.")
+]
+Page = Annotated[Path | None, typer.Option(help="File to write a page of the results to.")]
+Full = Annotated[
+    bool, typer.Option("--full", help="A page that is all unfolded and printed; else in short.")
+]
 Limit = Annotated[int | None, typer.Option(help="Examples at most: a seeded choice.", min=1)]
 Exchange = Annotated[
     int | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from equipoise.commands import flags
-from equipoise.commands.measured import print_answer, print_measurement, write_page
+from equipoise.commands.measured import finish, print_measurement
 from equipoise.errors import RecipeError, nearest
 from equipoise.progress.messages import when_stopped
 
@@ -35,18 +35,12 @@ def measure(  # noqa: PLR0913
     benchmarks: flags.BenchmarkNames,
     settings: flags.Set = None,
     groups: flags.Groups = False,
-    every: Annotated[
-        bool, typer.Option("--all", help="Print every number, and what rules without bias get.")
-    ] = False,
+    every: flags.Every = False,
     as_json: flags.AsJson = False,
     data: flags.Data = None,
     out: flags.Results = None,
-    html: Annotated[
-        Path | None, typer.Option(help="File to write a page of the results to.")
-    ] = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="With --html: all unfolded, and printed.")
-    ] = False,
+    html: flags.Page = None,
+    full: flags.Full = False,
     limit: flags.Limit = None,
     exchange: flags.Exchange = None,
     seed: flags.Seed = 0,
@@ -83,7 +77,6 @@ def measure(  # noqa: PLR0913
     from equipoise.checks.run import check_measurement
     from equipoise.files.atomic import check_new
     from equipoise.study.kept_measurements import KeptMeasurements, Settings
-    from equipoise.study.results import results_document, to_json, write_results
 
     _check_start(start, model, chat=chat, plain=plain)
     form = _chat_options(chat=chat, system=system, turn=turn, request=request)
@@ -114,15 +107,8 @@ def measure(  # noqa: PLR0913
         if not as_json:  # at once, so that nothing is lost when a later benchmark fails
             print_measurement(measurements[-1], groups=groups, every=every)
         flags.say_faults(check_measurement(measurements[-1]))
-    if out is not None:
-        flags.say(f"results are in {write_results(out, measurements)}")
+    finish(measurements, out=out, html=html, full=full, as_json=as_json, every=every)
     kept.remove()
-    if html is not None:
-        write_page(html, measurements, full=full)
-    if as_json:
-        print(to_json(results_document(measurements)), end="")
-    else:
-        print_answer(measurements, every=every)
 
 
 def _leave_out(

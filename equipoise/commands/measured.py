@@ -28,6 +28,28 @@ def print_measurement(measurement: "Measurement", *, groups: bool, every: bool) 
     print("\n\n".join(filter(None, texts)), end="\n\n", flush=True)
 
 
+def finish(
+    measurements: Sequence["Measurement"],
+    *,
+    out: Path | None,
+    html: Path | None,
+    full: bool,
+    as_json: bool,
+    every: bool,
+) -> None:
+    """Keep the results, write their page, and print the answer, or all as JSON."""
+    from equipoise.study.results import results_document, to_json, write_results
+
+    if out is not None:
+        flags.say(f"results are in {write_results(out, measurements)}")
+    if html is not None:
+        write_page(html, measurements, full=full)
+    if as_json:
+        print(to_json(results_document(measurements)), end="")
+    else:
+        print_answer(measurements, every=every)
+
+
 def print_answer(measurements: Sequence["Measurement"], *, every: bool) -> None:
     """Print notes once, and at most five sentences on how biased the model is."""
     from equipoise.answer import answer

@@ -125,7 +125,7 @@ def headline_text(measurement: Measurement, *, groups: bool = False) -> str:
 
 
 def slice_table(table: SliceTable, slices: Sequence[Slice]) -> Table:
-    """A row for each of these groups: its value, interval and what could have been seen."""
+    """A row per group: value, with an interval that holds for all, and what it could have shown."""
     header = (
         *(" × ".join(table.by), "value [95 % interval of all]", "n"),
         *("units" if table.units == "item" else table.units, "could have been seen", "evidence"),
@@ -150,9 +150,9 @@ def notes_text(measurements: Sequence[Measurement]) -> str:
     for measurement in measurements:
         for note in measurement.notes:
             notes.setdefault(note, []).append(title_of(measurement))
-    several = len({title for titles in notes.values() for title in titles}) > 1
+    titled = len({title for titles in notes.values() for title in titles}) > 1
     lines = [
-        f"note ({', '.join(dict.fromkeys(titles))}): {note}" if several else f"note: {note}"
+        f"note ({', '.join(dict.fromkeys(titles))}): {note}" if titled else f"note: {note}"
         for note, titles in notes.items()
     ]
     return visible("\n".join(lines))

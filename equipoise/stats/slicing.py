@@ -179,15 +179,13 @@ def _tabulate(
         _slice(metric, group, reference, tail=tail, compared=k in family, draws=len(drawn))
         for k, group in enumerate(groups)
     )
-    # of the groups that are compared, with draws that scatter as much as their errors say
-    kept = [k for k in family if slices[k].evidence != "insufficient"]
-    values = np.array([groups[k].value for k in kept])
-    wider = _wider(drawn[:, kept], [groups[k] for k in kept])
+    # with draws that scatter as much as their errors say
+    wider = _wider(drawn[:, family], [groups[k] for k in family])
     return SliceTable(
         by=by, metric=metric.name, unit=metric.unit, reference=reference,
         higher_is_better=metric.higher_is_better, units=units, slices=slices,
-        difference=_difference(metric, values, (drawn[:, kept] - values) * wider),
-        ratio=_ratio(metric, values, drawn[:, kept], wider),
+        difference=_difference(metric, values, deviations * wider),
+        ratio=_ratio(metric, values, drawn[:, family], wider),
     )  # fmt: skip
 
 
@@ -297,7 +295,7 @@ def _slice(
     if detectable > reach:
         detectable = math.nan
     evidence: Evidence = "not apart"
-    if math.isnan(low):
+    if math.isnan(low) or math.isnan(detectable):
         evidence = "insufficient"
     elif low > reference or high < reference:
         evidence = "apart"

@@ -27,10 +27,12 @@ def test_both_forms_are_measured_in_a_run(ask: Asked, chat_folder: Path) -> None
     plain, chat = out.split("genbias (test) on ")[1:]
     assert "start: '<|endoftext|>' (auto: '<|endoftext|>' separates documents; its chat" in plain
     assert "form: plain text\n" in plain
-    assert "note: form: measured as plain text" in plain
+    assert "form: measured as plain text" in out
     assert "form: chat, text in the user's turn; system prompt: that of the template" in chat
     assert "start: none (the chat template writes what stands first)" in chat
-    assert "note: form" not in chat
+    # notes once, then what is said of each form by its own name
+    assert out.count("form: measured as plain text") == 1
+    assert "genbias (in a chat) afgb" in out.partition("How biased is the model?")[2]
 
 
 def test_results_hold_both_forms_and_how_they_were_asked(

@@ -44,6 +44,7 @@ def test_read_item(folder: Path) -> None:
     assert not item.ambiguous
     assert item.groups == {
         "category": "Age", "condition": "disambig", "polarity": "neg", "question": "Age/1",
+        "target": "old",
     }  # fmt: skip
     assert [item.lean(index) for index in range(3)] == [-1.0, 0.0, 1.0]
     assert math.isnan(item.lean(None))

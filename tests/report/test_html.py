@@ -20,6 +20,7 @@ from equipoise.errors import StoreError
 from equipoise.report.axis import typeset
 from equipoise.report.html import page, study_page, write_page, write_study_page
 from equipoise.report.sentences import WORD, verdict_sentence
+from equipoise.stats.verdict import verdict_of
 from equipoise.study.study import Study
 
 from .making import CHANGE, calibration, comparison, example, hostile, study
@@ -135,7 +136,7 @@ def test_many_missing_steps_are_collapsed() -> None:
 def test_measurements_without_a_comparison_are_shown() -> None:
     text = study_page(study(chapters=(), missing=()))
     read(text)
-    assert "Measured, with nothing to compare" in text
+    assert "<h2>Measured</h2>" in text
     assert "stereoset of gpt2 after lftf, seed 8" in text
     assert 'id="verdicts"' not in text
     assert '<th scope="col">ability</th>' not in text
@@ -173,9 +174,19 @@ def test_verdict_is_shown_once(text: str) -> None:
     assert body(text).count(verdict) == 1
 
 
-def test_every_direction_is_explained(text: str) -> None:
-    glossary = text[text.index('id="reading"') :]
-    assert all(f">{WORD[get_argument]}</b>" in glossary for get_argument in get_args(Direction))
+def test_the_directions_of_a_page_are_explained_and_no_others() -> None:
+    every = [
+        replace(CHANGE, direction=direction, group={"axis": direction})
+        for direction in get_args(Direction)
+    ]
+    for changes in ((CHANGE, *every), (CHANGE,)):
+        text = page([comparison(*changes)], title="t")
+        glossary = text[text.index('id="reading"') :]
+        explained = {word for word in WORD.values() if f">{word}</b>" in glossary}
+        said = {change.direction for change in changes} | {
+            verdict_of([comparison(*changes)]).direction
+        }
+        assert explained == {WORD[direction] for direction in said}
 
 
 def test_page_of_comparisons_alone(reduced: Comparison, reversed_: Comparison) -> None:

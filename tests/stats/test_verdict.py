@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.conclusions import Change, Claim, Comparison, Direction, Verdict
-from equipoise.records import Margin, Measurement
+from equipoise.records import Estimate, Margin, Measurement, Reference
 from equipoise.stats.verdict import direction_of, holm, holm_corrected, verdict_of
 
 CHANGE = Change(
@@ -112,15 +112,23 @@ def ability(*, shown: bool, direction: Direction) -> Change:
     return replace(CHANGE, higher_is_better=True, claim=claim, direction=direction)
 
 
-def verdict(*changes: Change | Sequence[Change]) -> Verdict:
+def verdict(
+    *changes: Change | Sequence[Change],
+    references: tuple[Reference, ...] = (),
+    headline: tuple[str, ...] = (),
+) -> Verdict:
     """Each change is a benchmark of its own; several together are one benchmark."""
     comparisons = []
     for number, change in enumerate(changes):
         rows = (change,) if isinstance(change, Change) else tuple(change)
-        measured = cast(Measurement, SimpleNamespace(benchmark=f"b{number}", label=""))
+        fields = SimpleNamespace(benchmark=f"b{number}", label="", references=references)
+        measured = cast(Measurement, fields)
         comparisons.append(
-            Comparison(before=measured, afters=(measured,), seed=0, draws=0, changes=rows)
-        )
+            Comparison(
+                before=measured, afters=(measured,), seed=0, draws=0, changes=rows,
+                headline=headline,
+            )
+        )  # fmt: skip
     return verdict_of(comparisons)
 
 
@@ -171,3 +179,57 @@ def test_ability_is_kept_when_every_claim_is_shown() -> None:
         "b0",
         "b1",
     ]
+
+
+# --- nothing is praised that was nothing before -------------------------------------------------
+
+
+def rule(value: float, low: float, high: float) -> Reference:
+    """What a rule without bias gets of the metric."""
+    estimate = Estimate(
+        metric="m", value=value, low=low, high=high, n=40, clusters=40, unit="", ideal=0.0
+    )
+    return Reference(kind="null", name="length", says="", items=40, estimates=(estimate,))
+
+
+def test_no_bias_is_reduced_where_none_was_shown() -> None:
+    uncertain = replace(CHANGE, before=0.3, before_low=-0.1, before_high=0.7, after=0.1)
+    assert direction_of(uncertain) == "unclear"
+    assert direction_of(replace(uncertain, before_low=0.1)) == "reduced"
+    (headline,) = verdict(uncertain).bias
+    assert (headline.base, headline.change.direction) == ("ideal", "unclear")
+
+
+def test_what_a_rule_gets_is_said_beside_a_reduction() -> None:
+    told = verdict(CHANGE, references=(rule(0.3, 0.2, 0.4),)).bias[0]
+    untold = verdict(CHANGE, references=(rule(0.95, math.nan, math.nan),)).bias[0]
+    assert (told.base, untold.base) == ("shown", "null")
+    # of a change of a group, or of another metric, the rule says nothing
+    assert verdict(replace(CHANGE, metric="n"), references=(rule(1.0, 0.9, 1.1),)).bias[0].base == (
+        "shown"
+    )
+
+
+def test_an_ability_that_a_rule_has_too_is_not_kept() -> None:
+    able = ability(shown=True, direction="unchanged")
+    assert verdict(able).kept is True
+    guessed = verdict(able, references=(rule(1.0, 0.95, 1.05),))
+    assert guessed.kept is None
+    (headline,) = guessed.ability
+    assert headline.base == "null"
+    assert headline.change.claim is not None
+    assert not headline.change.claim.shown
+
+
+def test_a_recipe_names_what_a_verdict_rests_on() -> None:
+    rows = (
+        CHANGE,
+        replace(REVERSED, metric="second"),
+        replace(ability(shown=True, direction="unchanged"), metric="able"),
+    )
+    usual = verdict(rows)
+    assert [each.change.metric for each in (*usual.bias, *usual.ability)] == ["m", "able"]
+    chosen = verdict(rows, headline=("second", "able"))
+    assert [each.change.metric for each in chosen.bias] == ["second"]
+    assert (chosen.direction, chosen.kept) == ("reversed", True)
+    assert verdict(rows, headline=("able",)).bias == ()

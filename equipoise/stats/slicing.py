@@ -30,6 +30,7 @@ POWER = 0.80  # with which an effect is called one that could have been seen
 ITEM = "item"  # what units are where no key says more
 _PRIOR = 20.0  # degrees of freedom that the scatter of all groups lends to each
 _MOST = 2000  # groups of a table
+_LONGEST_LOG = 100.0  # of a ratio that draws do not tell from 0
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -330,8 +331,8 @@ def _ratio(
         return math.nan, math.nan, math.nan
     value = float(values.min() / values.max())
     logs = np.log(np.where(drawn > 0, drawn, math.nan)) - np.log(values)
-    reach = _quantile_of_range(logs * wider)
-    return value, value * math.exp(-reach), min(1.0, value * math.exp(reach))
+    factor = float(np.exp(min(_quantile_of_range(logs * wider), _LONGEST_LOG)))
+    return value, value / factor, float(np.minimum(1.0, value * factor))
 
 
 def _wider(drawn: NDArray[np.float64], groups: Sequence[_Group]) -> NDArray[np.float64]:

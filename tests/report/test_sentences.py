@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from equipoise.conclusions import Change, Comparison, Direction
+from equipoise.conclusions import Base, Change, Comparison, Direction, Verdict
 from equipoise.number_text import interval, numbers, probability
 from equipoise.records import Margin
 from equipoise.report.sentences import MEANING, WORD, headlines, sentence, verdict_sentence
@@ -241,3 +241,41 @@ def test_headlines_are_the_first_metric_and_what_became_worse(reduced: Compariso
         ("share", "reduced"),
         ("fluency", "worse"),
     ]
+
+
+# --- nothing is praised that was nothing before -------------------------------------------------
+
+
+def based(said: Verdict, base: Base) -> Verdict:
+    """The verdict, with what all its headlines were before."""
+    return replace(
+        said,
+        bias=tuple(replace(headline, base=base) for headline in said.bias),
+        ability=tuple(replace(headline, base=base) for headline in said.ability),
+    )
+
+
+def test_a_fall_of_what_was_no_bias_is_said_to_be_that() -> None:
+    moved = replace(CHANGE, direction="unclear")
+    said = verdict_sentence(based(verdict(moved, direction="unclear", kept=None), "ideal"))
+    assert "of which none was shown before, not shown to be nearer the ideal" in said
+    assert "reduced" not in said
+    fell = verdict_sentence(based(verdict(CHANGE), "null"))
+    assert "which was not told from a rule without bias before" in fell
+
+
+def test_an_ability_that_was_none_is_not_called_kept() -> None:
+    claim = replace(not_worse(math.nan, math.nan, math.nan), shown=False)
+    ability = replace(ABILITY, metric="accuracy", claim=claim)
+    said = verdict_sentence(based(verdict(CHANGE, ability=(ability,), kept=None), "null"))
+    assert "Nothing to keep in accuracy (3.80 → 3.82" in said
+    assert "before, it was not told from a rule that understands nothing" in said
+    assert "shown to be kept" not in said
+
+
+def test_what_was_within_the_margin_before_is_said_to_be_as_before() -> None:
+    near = replace(CHANGE, before=51.0, before_low=50.2, before_high=52.0)
+    claimed = replace(near, claim=within(0.4, -1.0, 1.9, shown=True))
+    assert "Shown to be within 50 ± 3, as before." in verdict_sentence(verdict(claimed))
+    far = replace(claimed, before_high=53.5)
+    assert "Shown to be within 50 ± 3." in verdict_sentence(verdict(far))

@@ -151,6 +151,15 @@ def test_groups_that_share_clusters_are_drawn_together() -> None:
     assert math.isnan(table.ratio[0])  # of a metric that may be below 0
 
 
+def test_a_ratio_of_numbers_near_zero_is_not_known() -> None:
+    tiny = [
+        replace(row, values={"x": 1e-300 if row.groups["g"] == "g0" and k % 9 else 1e-3})
+        for k, row in enumerate(rows([0.5, 0.5], clusters=20))
+    ]
+    value, low, high = made(tiny, metric=replace(MEAN, low=0.0)).ratio
+    assert 0.0 <= low <= value <= high <= 1.0
+
+
 def test_an_ability_is_compared_with_the_value_of_all() -> None:
     able = replace(SHARE, ideal=100.0, higher_is_better=True)
     table = made(rows([0.9, 0.9, 0.3], clusters=60), metric=able)

@@ -139,10 +139,14 @@ def matrix(study: Study) -> tuple[Mapping[str, Estimate | None], list[MatrixRow]
     names = setting_names(measurements)
     columns: dict[str, Estimate | None] = {}
     for measurement in measurements:
-        columns.setdefault(names[setting_of(measurement)], _overall(measurement.estimates))
+        first = _overall(measurement.estimates, measurement.headline)
+        columns.setdefault(names[setting_of(measurement)], first)
     rows = []
     for model, known in bases.items():
-        estimates = {setting: _overall(known[setting].estimates) for setting in known}
+        estimates = {
+            setting: _overall(measured.estimates, measured.headline)
+            for setting, measured in known.items()
+        }
         spans = {
             setting: null_span(known[setting], estimate)
             for setting, estimate in estimates.items()
@@ -153,7 +157,9 @@ def matrix(study: Study) -> tuple[Mapping[str, Estimate | None], list[MatrixRow]
         for index, chapter in enumerate(study.chapters):
             if chapter.model == model:
                 changes = {
-                    setting_of(comparison.before): _overall(comparison.changes)
+                    setting_of(comparison.before): _overall(
+                        comparison.changes, comparison.before.headline
+                    )
                     for comparison in chapter.comparisons
                 }
                 moved: list[Estimate | Change | None] = [changes.get(setting) for setting in names]
@@ -161,6 +167,8 @@ def matrix(study: Study) -> tuple[Mapping[str, Estimate | None], list[MatrixRow]
     return columns, rows
 
 
-def _overall(records: Sequence[_Shown]) -> _Shown | None:
-    """The first metric, overall."""
-    return next((record for record in records if not record.group), None)
+def _overall(records: Sequence[_Shown], headline: Sequence[str]) -> _Shown | None:
+    """The first headline, overall; of results without any the first metric."""
+    overall = [record for record in records if not record.group]
+    first = [record for record in overall if record.metric in headline[:1]]
+    return next(iter((*first, *overall)), None)

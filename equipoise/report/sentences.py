@@ -105,20 +105,23 @@ def verdict_sentence(verdict: Verdict) -> str:
 
 
 def headlines(comparison: Comparison) -> tuple[Change, ...]:
-    """What is said first: the benchmark's first metric, and what else went wrong overall.
+    """What is said first: the first metric, or those chosen, and what else went wrong overall.
 
     Of the others only those with an ideal that became worse or were reversed, and by something a
     reader could care for (1e-4 in their unit): the rest restate them in other units.
     """
     overall = [change for change in comparison.changes if not change.group]
+    chosen = [each for name in comparison.headline for each in overall if each.metric == name]
+    first = chosen or overall[:1]
     alarming = [
         change
-        for change in overall[1:]
-        if change.ideal is not None
+        for change in overall
+        if change not in first
+        and change.ideal is not None
         and change.direction in ("worse", "reversed")
         and abs(change.difference) >= _VISIBLE
     ]
-    return (*overall[:1], *alarming)
+    return (*first, *alarming)
 
 
 def describe_settings(compared: Comparison | Verdict) -> list[str]:

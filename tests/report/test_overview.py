@@ -17,6 +17,7 @@ from equipoise.report.overview import (
     measured_alone,
 )
 from equipoise.report.rows import badge_of, matrix_cell
+from equipoise.report.sentences import headlines
 from equipoise.study.study import Chapter, Measured, Study
 
 from .making import ABILITY, CHANGE, comparison, measurement, not_worse, study, verdict
@@ -136,3 +137,26 @@ def test_a_cell_says_what_the_verdict_says() -> None:
     _, rows = matrix(Study(title="t", recipe={}, chapters=(apply_verdict(chapter),)))
     words = [badge_of(entry).word for entry in rows[1].entries if isinstance(entry, Change)]
     assert words == ["no change shown", "worse, within the margin"]
+
+
+def test_a_benchmark_is_in_the_table_by_what_it_says_first() -> None:
+    ability = replace(CHANGE, metric="lms", before=90.0, higher_is_better=True)
+    named = measurement(headline=("silent",))
+    compared = comparison(CHANGE, replace(ability, metric="silent"), before=named)
+    chapter = replace(study().chapters[0], comparisons=(compared,))
+    columns, rows = matrix(study(measured=(), chapters=(chapter,)))
+    (column,) = columns.values()
+    assert column is not None
+    assert [getattr(row.entries[0], "metric", None) for row in rows] == ["silent", "silent"]
+    plain = replace(compared, before=replace(named, headline=()))
+    columns, _ = matrix(study(measured=(), chapters=(replace(chapter, comparisons=(plain,)),)))
+    assert [getattr(column, "metric", None) for column in columns.values()] == ["ss"]
+
+
+def test_chosen_headlines_are_said_first() -> None:
+    second = replace(CHANGE, metric="lms", direction="unchanged")
+    third = replace(CHANGE, metric="third", direction="worse", difference=3.0)
+    compared = comparison(CHANGE, second, third)
+    assert [change.metric for change in headlines(compared)] == ["ss", "third"]
+    chosen = replace(compared, headline=("lms", "ss"))
+    assert [change.metric for change in headlines(chosen)] == ["lms", "ss", "third"]

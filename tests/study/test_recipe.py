@@ -112,6 +112,10 @@ def test_everything_is_read(written: Callable[..., Path]) -> None:
             "line 3: genbias has no split 'tset'; did you mean 'test'?",
         ),
         (
+            "models: [m]\nbenchmarks:\n  - {{name: genbias, headline: [afbg]}}\n",
+            "line 3: genbias has no metric 'afbg' for a headline; did you mean 'afgb'?",
+        ),
+        (
             "models: [m]\nbenchmarks: [{{name: genbias, edited: 1}}]\n",
             "line 2: benchmarks.0.edited: …got 1",
         ),

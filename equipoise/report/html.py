@@ -141,7 +141,7 @@ def page(
     """
     views = chapters.comparison_chapters(comparisons, names or {})
     study = Study(title=title, recipe={})
-    return _render(study, views, lead=lead, facts=(), findings=None)
+    return _render(study, views, lead=lead, facts=(), findings=None, full=True)
 
 
 def write_page(

@@ -70,6 +70,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         name: write_study_page(folder / f"{name}.html", each, lead=(HOSTILE,))
         for name, each in studies.items()
     }
+    files["full"] = write_study_page(folder / "full.html", studies["many"], full=True)
     files["pair"] = write_page(folder / "pair.html", [comparison()], title=HOSTILE)
     return files
 
@@ -200,7 +201,8 @@ def test_page_is_readable_without_javascript(browser: Browser, files: dict[str, 
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(files["usual"].as_uri())
-    assert page.locator("button, input, select").count() == 0
+    # names that explain themselves need no script
+    assert page.locator("button:not(.term), input, select").count() == 0
     assert page.locator("table.forest tbody tr").first.is_visible()
     row = page.locator("details.metrics tbody tr").first
     assert not row.is_visible()
@@ -331,17 +333,32 @@ def test_sides_stack_on_narrow_screens(browser: Browser, files: dict[str, Path])
 # --- print ------------------------------------------------------------------------------------
 
 
-def test_print_expands_chapters_but_not_examples(browser: Browser, files: dict[str, Path]) -> None:
-    """By the style sheet alone, too, where nothing tells the script that it prints."""
+FOLDED = (
+    "table.forest tbody tr", "details.metrics tbody tr", "#provenance .card", "#missing pre",
+    "details.listed tbody tr",
+)  # fmt: skip
+
+
+def test_print_is_a_summary(browser: Browser, files: dict[str, Path]) -> None:
     page = opened(browser, files["many"])
-    folded = [
-        page.locator(node).first
-        for node in (
-            "table.forest tbody tr", "details.metrics tbody tr", "#provenance .card",
-            "#missing pre", "details.listed tbody tr",
-        )
-    ]  # fmt: skip
+    folded = [page.locator(node).first for node in FOLDED]
     assert not any(node.is_visible() for node in folded)
+    assert not page.locator(".printed").is_visible()
+    page.emulate_media(media="print")
+    assert not any(node.is_visible() for node in folded)
+    for node in (".printed", "#verdicts", "#overview"):
+        assert page.locator(node).is_visible()
+    page.close()
+
+
+def test_print_of_all_expands_chapters_but_not_examples(
+    browser: Browser, files: dict[str, Path]
+) -> None:
+    """By the style sheet alone, too, where nothing tells the script that it prints."""
+    page = opened(browser, files["full"])
+    folded = [page.locator(node).first for node in FOLDED]
+    assert folded[0].is_visible()  # in an open chapter
+    assert not all(node.is_visible() for node in folded)
     page.emulate_media(media="print")
     assert all(node.is_visible() for node in folded)
     assert not page.locator("blockquote").first.is_visible()
@@ -350,15 +367,19 @@ def test_print_expands_chapters_but_not_examples(browser: Browser, files: dict[s
     page.close()
 
 
-def test_examples_are_printed_only_if_they_are_open(usual: Page) -> None:
+def test_examples_are_printed_only_if_they_are_open(
+    browser: Browser, files: dict[str, Path]
+) -> None:
+    usual = opened(browser, files["full"])
     usual.emulate_media(media="print", color_scheme="dark")
     assert not usual.locator("blockquote").first.is_visible()
     usual.emulate_media(media="screen")
-    usual.locator("details.sensitive summary").click()
+    usual.locator("details.sensitive summary").first.click()
     usual.emulate_media(media="print", color_scheme="dark")
     assert usual.locator("blockquote").first.is_visible()
     background = usual.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == PAPER["light"]
+    usual.close()
 
 
 def test_collapsed_state_is_restored_after_printing(usual: Page) -> None:

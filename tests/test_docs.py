@@ -101,6 +101,18 @@ def test_tables_of_options_are_as_the_source_has_them() -> None:
     assert outdated == []
 
 
+def test_pages_of_results_say_of_metrics_what_the_docs_say() -> None:
+    """`python docs/definition_table.py` writes it."""
+    written = runpy.run_path(str(DOCS / "definition_table.py"))
+    assert written["FILE"].read_text(encoding="utf-8") == written["definitions"]()
+    known = json.loads(written["FILE"].read_text(encoding="utf-8"))
+    assert set(known) == set(BENCHMARKS) - {"harness"}
+    for name, meanings in known.items():
+        for metric, meaning in meanings.items():
+            # on its own beside a name "the same" says nothing
+            assert not re.match(r"(the same|as in|as of|its) ", meaning), f"{name}.{metric}"
+
+
 def test_every_plug_in_has_a_table_of_options() -> None:
     text = "".join(page.read_text() for page in PAGES)
     tables = re.findall(r"^<!-- options: (\w+) (\w+) -->$", text, re.MULTILINE)

@@ -2,8 +2,8 @@
 
 import math
 
-from equipoise.number_text import numbers
-from equipoise.report.formatting import clipped, group_name, visible
+from equipoise.number_text import group_name, numbers
+from equipoise.report.formatting import clipped, visible
 from equipoise.study.shown_examples import ShownExample, ShownExamples
 
 LONGEST_TEXT = 2000  # characters of a text in a terminal

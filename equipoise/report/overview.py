@@ -170,5 +170,5 @@ def matrix(study: Study) -> tuple[Mapping[str, Estimate | None], list[MatrixRow]
 def _overall(records: Sequence[_Shown], headline: Sequence[str]) -> _Shown | None:
     """The first headline, overall; of results without any the first metric."""
     overall = [record for record in records if not record.group]
-    first = [record for record in overall if record.metric in headline[:1]]
-    return next(iter((*first, *overall)), None)
+    named = (record for record in overall if record.metric in headline[:1])
+    return next(named, overall[0] if overall else None)

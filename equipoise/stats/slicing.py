@@ -210,7 +210,7 @@ def _draw(
                 drawn[:, k] = part[0, :, 0]
         return drawn
     parts = [_restrict(metric, np.flatnonzero(group.rows)) for group in groups]
-    (values,) = resampled(parts, [columns], draws=draws, seed=seed)
+    values: NDArray[np.float64] = resampled(parts, [columns], draws=draws, seed=seed)[0]
     return values
 
 

@@ -201,9 +201,9 @@ def test_no_bias_is_reduced_where_none_was_shown() -> None:
 
 
 def test_what_a_rule_gets_is_said_beside_a_reduction() -> None:
-    told = verdict(CHANGE, references=(rule(0.3, 0.2, 0.4),)).bias[0]
-    untold = verdict(CHANGE, references=(rule(0.95, math.nan, math.nan),)).bias[0]
-    assert (told.base, untold.base) == ("shown", "null")
+    apart = verdict(CHANGE, references=(rule(0.3, 0.2, 0.4),)).bias[0]
+    alike = verdict(CHANGE, references=(rule(0.95, math.nan, math.nan),)).bias[0]
+    assert (apart.base, alike.base) == ("shown", "null")
     # of a change of a group, or of another metric, the rule says nothing
     assert verdict(replace(CHANGE, metric="n"), references=(rule(1.0, 0.9, 1.1),)).bias[0].base == (
         "shown"

@@ -41,9 +41,11 @@ def report(
     from equipoise.study.load_study import read_study
 
     if (folder / results.FILE).is_file():
-        for flag, given in (("--figure", figure), ("--disparity", disparity)):
-            if given is not None:
-                raise RecipeError(f"{flag} is of a study, got {given} for results; leave it out")
+        if figure or disparity:
+            raise RecipeError(
+                f"plots in a file are of a study, got {figure or disparity} for results; leave it "
+                "out"
+            )
         write_page(out or folder / "report.html", results.read_results(folder), full=full)
         return
     if figure is not None:

@@ -81,4 +81,6 @@ def test_a_page_of_empty_results_is_refused(kept: Path, refused: Refused, tmp_pa
 
 
 def test_plots_of_a_study_are_not_those_of_results(kept: Path, refused: Refused) -> None:
-    assert "--figure is of a study" in refused("report", kept, "--figure", "plot.svg")
+    assert "plots in a file are of a study, got plot.svg" in refused(
+        "report", kept, "--figure", "plot.svg"
+    )

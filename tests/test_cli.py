@@ -40,11 +40,11 @@ def test_measure_prints_a_table_with_intervals_and_ideal(
     assert "[" in afgb
     assert "note: AFGB falls" in out
     assert "scale word" not in out
-    assert "rows of groups are not shown, --groups shows them" in out
+    assert "--all prints every number, --groups those of groups." in out
     assert run("measure", folder, *GENBIAS, "--groups") == 0
-    out = capsys.readouterr().out
-    assert "scale word" in out
-    assert "not shown" not in out
+    assert "afgb by scale:" in capsys.readouterr().out
+    assert run("measure", folder, *GENBIAS, "--groups", "--all") == 0
+    assert "scale word" in capsys.readouterr().out
 
 
 def test_json_is_one_document_and_nothing_else_and_flags_have_two_spellings(

@@ -13,9 +13,9 @@ from typing import Literal, TypeAlias
 from equipoise.conclusions import model_title
 from equipoise.errors import RecipeError, nearest
 from equipoise.gate.requirement import Requirement
-from equipoise.number_text import interval, numbers
+from equipoise.number_text import group_name, interval, numbers
 from equipoise.records import Estimate, Measurement
-from equipoise.report.formatting import group_name, visible
+from equipoise.report.formatting import visible
 from equipoise.study.lm_eval_format import keys_of
 
 #: "fails": the interval lies outside; "not shown": it reaches outside.

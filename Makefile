@@ -7,8 +7,8 @@ TORCH ?= torch==2.13.0
 # Another index for torch alone, such as that of its CPU builds: make demo TORCH_INDEX=URL
 TORCH_INDEX ?=
 
-.PHONY: docs release demo real biasgym test ability gguf judges embed scorers extras browser examples lint types bench slow \
-  install clean
+.PHONY: demo real biasgym test thorough ability gguf judges embed scorers extras browser \
+  examples docs release lint types bench slow install clean
 
 install: $(VENV)/installed
 
@@ -38,36 +38,41 @@ biasgym: $(VENV)/with-gguf
 	$(BIN)/python examples/biasgym.py runs/biasgym
 
 # Tests start many processes: without bytecode each would compile the whole package anew.
-test ability gguf judges embed scorers extras browser examples slow: export PYTHONDONTWRITEBYTECODE =
+test thorough ability gguf judges embed scorers extras browser examples slow: export PYTHONDONTWRITEBYTECODE =
 # Where there are more than two cores: make test PROCESSES=8. All tests of a file run in the same
 # process, which makes what they share once.
 PROCESSES ?= 2
 PARALLEL := -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
+# Quick tests alone: two minutes. With THOROUGH=1, or as `make thorough`, all that must pass.
+QUICK_OR_THOROUGH := not slow and not gpu and not browser and not examples
 test: install
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL) $(if $(THOROUGH),-m "$(QUICK_OR_THOROUGH)")
+
+thorough:
+	$(MAKE) test THOROUGH=1
 
 # The tests of an extra, which `test` skips where it is not installed.
 ABILITY := tests/benchmarks/test_harness.py tests/benchmarks/test_harness_study.py \
   tests/study/test_lm_eval_format.py \
   tests/conformance/test_built_ins.py::test_benchmark_on_a_task_of_the_harness
 ability: $(VENV)/with-ability
-	$(BIN)/python -m pytest $(PARALLEL) $(ABILITY)
+	$(BIN)/python -m pytest $(PARALLEL) -m "$(QUICK_OR_THOROUGH)" $(ABILITY)
 
 GGUF := tests/loading/test_gguf.py
 gguf: $(VENV)/with-gguf
-	$(BIN)/python -m pytest $(GGUF)
+	$(BIN)/python -m pytest -m "$(QUICK_OR_THOROUGH)" $(GGUF)
 
 # A real server, and another package's sums.
 JUDGES := tests/judge/test_served_model.py tests/judging/test_openai_form.py \
   tests/stats/test_corrected_mean.py
 judges: $(VENV)/with-judge,serving
-	$(BIN)/python -m pytest $(JUDGES)
+	$(BIN)/python -m pytest -m "$(QUICK_OR_THOROUGH)" $(JUDGES)
 
 # Vectors against sentence-transformers' own.
 EMBED := tests/loading/test_encoder.py \
   tests/mitigate/test_bias_token.py::test_the_packaged_encoder_tells_sentences_apart
 embed: $(VENV)/with-embed
-	$(BIN)/python -m pytest $(EMBED)
+	$(BIN)/python -m pytest -m "$(QUICK_OR_THOROUGH)" $(EMBED)
 
 # The extras `sentiment`, `frequency` and `jigsaw`; the network is fetched first.
 SCORERS := tests/text_scorers tests/scorer_gaps tests/data/test_jigsaw_package.py \
@@ -76,12 +81,13 @@ SCORERS := tests/text_scorers tests/scorer_gaps tests/data/test_jigsaw_package.p
   tests/data/test_valence.py tests/stats/test_halves.py tests/test_docs.py::test_tables_of_nulls_are_as_the_official_files_give_them
 scorers: $(VENV)/with-sentiment,frequency,jigsaw
 	$(BIN)/python -m equipoise scorer jigsaw --axis age
-	$(BIN)/python -m pytest $(SCORERS)
+	$(BIN)/python -m pytest -m "$(QUICK_OR_THOROUGH)" $(SCORERS)
 
 # The tests of all extras at once: one installation, two processes.
 extras: $(VENV)/with-ability,embed,gguf,judge,serving,sentiment,frequency,jigsaw
 	$(BIN)/python -m equipoise scorer jigsaw --axis age
-	$(BIN)/python -m pytest $(PARALLEL) $(ABILITY) $(GGUF) $(JUDGES) $(EMBED) $(SCORERS)
+	$(BIN)/python -m pytest $(PARALLEL) -m "$(QUICK_OR_THOROUGH)" \
+	  $(ABILITY) $(GGUF) $(JUDGES) $(EMBED) $(SCORERS)
 
 # The pages in Chromium.
 browser: install

@@ -20,9 +20,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no clock")
 
-#: Of a default test. Those that start whole commands take the most, up to 3 on an idle core; a
-#: machine half as fast passes, too.
-MOST_SECONDS = 6.0
+#: Of a default test, which should take a tenth, and of a thorough one. Those that start whole
+#: commands take the most, up to 3 on an idle core; a machine half as fast passes, too.
+MOST_SECONDS, MOST_THOROUGH = 2.0, 6.0
 #: What our modules import. From under the hook that checks shapes they would be compiled anew.
 _HEAVY = ("torch", "transformers.modeling_utils", "accelerate", "peft", "scipy.stats")
 
@@ -49,13 +49,16 @@ def _processor_seconds() -> float:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """A default test is quick: one that is not is marked slow, or made smaller."""
+    """A test is as quick as its mark says, or is marked otherwise, or made smaller."""
     before = _processor_seconds()
     result = yield
     used = _processor_seconds() - before
     exempt = any(item.get_closest_marker(name) for name in ("slow", "gpu", "browser", "examples"))
-    if used > MOST_SECONDS and not exempt:
-        pytest.fail(f"a default test may take {MOST_SECONDS:g} processor seconds, took {used:.1f}")
+    thorough = item.get_closest_marker("thorough") is not None
+    most = MOST_THOROUGH if thorough else MOST_SECONDS
+    if used > most and not exempt:
+        what, mark = ("a thorough test", "slow") if thorough else ("a default test", "thorough")
+        pytest.fail(f"{what} may take {most:g} processor seconds, took {used:.1f}; mark it {mark}")
     return result
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from equipoise.commands import flags
+from equipoise.conclusions import model_title, title_of
 from equipoise.errors import RecipeError, nearest
 
 if TYPE_CHECKING:
@@ -86,17 +87,18 @@ def _read(folder: Path, model: str | None, benchmark: str | None) -> "Sequence[M
         measurements = read_results(folder)
     else:
         measurements = tuple(each.measurement for each in read_study(folder).measured)
-    for flag, name, key in (
-        ("--model", model, lambda each: each.model),
-        ("--benchmark", benchmark, lambda each: each.label or each.benchmark),
-    ):
-        names = sorted({key(each) for each in measurements})
-        if name is not None and name not in names:
+    models = [model_title(each) for each in measurements]
+    benchmarks = [title_of(each) for each in measurements]
+    for flag, name, known in (("--model", model, models), ("--benchmark", benchmark, benchmarks)):
+        if name is not None and name not in known:
             raise RecipeError(
-                f"{flag} must be of what {folder} holds, got '{name}'; {nearest(name, names)}"
+                f"{flag} must be of what {folder} holds, got '{name}'; {nearest(name, known)}"
             )
-        measurements = tuple(each for each in measurements if name in (None, key(each)))
-    return measurements
+    return [
+        each
+        for each, of, about in zip(measurements, models, benchmarks, strict=True)
+        if model in (None, of) and benchmark in (None, about)
+    ]
 
 
 def _same(
@@ -104,8 +106,8 @@ def _same(
 ) -> "Measurement":
     """The measurement of the same benchmark and examples."""
     for other in others:
-        if (other.label or other.benchmark, other.examples_sha256) == (
-            measurement.label or measurement.benchmark, measurement.examples_sha256,
+        if (title_of(other), other.examples_sha256) == (
+            title_of(measurement), measurement.examples_sha256,
         ):  # fmt: skip
             return other
     raise RecipeError(
@@ -129,8 +131,8 @@ def _document(shown: "Sequence[ShownExamples]", *, texts: bool) -> str:
         {
             "examples": [
                 {
-                    "model": each.measurement.model,
-                    "benchmark": each.measurement.label or each.measurement.benchmark,
+                    "model": model_title(each.measurement),
+                    "benchmark": title_of(each.measurement),
                     "order": each.order,
                     "of": each.of,
                     "without": each.without,

@@ -2,6 +2,7 @@
 
 import math
 
+from equipoise.conclusions import model_title, title_of
 from equipoise.number_text import group_name, numbers
 from equipoise.report.formatting import clipped, visible
 from equipoise.study.shown_examples import ShownExample, ShownExamples
@@ -27,7 +28,7 @@ def heading(shown: ShownExamples) -> str:
     measurement = shown.measurement
     left_out = f", {shown.without:,} without it left out" if shown.without else ""
     return (
-        f"{measurement.label or measurement.benchmark}, {visible(measurement.model)}: "
+        f"{title_of(measurement)}, {visible(model_title(measurement))}: "
         f"{len(shown.examples)} of {shown.of:,} examples by {shown.order}{left_out}"
     )
 

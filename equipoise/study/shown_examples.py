@@ -1,7 +1,7 @@
 """Single examples of a measurement, the farthest from unbiased first, with what was asked."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -88,7 +88,7 @@ def show_examples(
     shown = []
     for value, row in finite[:count]:
         other = others.get(row.example)
-        asked: Sequence[str] = ()
+        asked: Iterable[str] = ()
         if texts:
             # outcomes of a family of prompts are "ID#0", "ID#1", …, which the benchmark knows not
             example, requests = items[row.groups.get(ITEM, row.example)]

@@ -52,7 +52,7 @@ def answer(measurements: Sequence[Measurement]) -> tuple[str, ...]:
     """At most five sentences on measurements of a model, of none an empty answer."""
     read = readings(measurements)
     sentences = (
-        _say_shown(read),
+        _say_shown(measurements, read),
         _say_not_shown(read),
         _say_unmeasured(read),
         _say_groups(measurements),
@@ -124,7 +124,7 @@ def _state_of(estimate: Estimate, nulls: Sequence[tuple[str, Estimate]]) -> Stat
     return "biased" if estimate.higher_is_better is None else "able"
 
 
-def _meet(estimate: Estimate, other: Estimate) -> bool:
+def _meet(estimate: Estimate | Slice, other: Estimate) -> bool:
     """Whether the intervals meet; of a rule without an interval, whether its value is inside."""
     ends = (other.value, other.value) if math.isnan(other.low) else (other.low, other.high)
     return estimate.low <= ends[1] and ends[0] <= estimate.high
@@ -133,7 +133,7 @@ def _meet(estimate: Estimate, other: Estimate) -> bool:
 # --- the sentences ----------------------------------------------------------------------------
 
 
-def _say_shown(read: Sequence[Reading]) -> str:
+def _say_shown(measurements: Sequence[Measurement], read: Sequence[Reading]) -> str:
     """The numbers that show a bias, against the ideal and against rules without bias."""
     biased = [_describe_bias(reading) for reading in read if reading.state == "biased"]
     if biased:
@@ -141,7 +141,14 @@ def _say_shown(read: Sequence[Reading]) -> str:
     if not any(reading.measures_bias for reading in read):
         named = _listed(dict.fromkeys(reading.text for reading in read))
         return f"Nothing here measures bias: {named}." if read else ""
+    if any(_worst_is_apart(table) for each in measurements for table in each.slices[:1]):
+        return "No bias is shown over all items, but a group is apart from the ideal."
     return "No bias is shown."
+
+
+def _worst_is_apart(table: SliceTable) -> bool:
+    worst = table.worst if table.compared and table.higher_is_better is None else None
+    return worst is not None and worst.evidence == "apart"
 
 
 def _describe_bias(reading: Reading) -> str:
@@ -218,14 +225,14 @@ def _say_groups(measurements: Sequence[Measurement]) -> str:
     for measurement, title in zip(measurements, _name_all(measurements), strict=True):
         tables = [table for table in measurement.slices if table.compared]
         if tables:
-            parts.append(_describe_groups(tables[0], title))
+            parts.append(_describe_groups(measurement, tables[0], title))
         elif measurement.slices:
             by = " and ".join(measurement.slices[0].by)
             parts.append(f"no group of {title} by {by} has enough items to be compared")
     return f"Groups: {_listed(parts[:_TABLES])}." if parts else ""
 
 
-def _describe_groups(table: SliceTable, title: str) -> str:
+def _describe_groups(measurement: Measurement, table: SliceTable, title: str) -> str:
     worst = table.worst
     if worst is None:
         return ""
@@ -239,6 +246,8 @@ def _describe_groups(table: SliceTable, title: str) -> str:
     )
     if worst.evidence != "apart":
         text += ", which is not shown to be apart from it"
+    elif rule := _rule_like(measurement, table, worst):
+        text += f", which a rule that knows of no bias gets, too ({rule})"
     value, low, high = table.difference
     if math.isfinite(value):
         shown = "shown" if table.differs else "not shown to be above 0"
@@ -247,6 +256,16 @@ def _describe_groups(table: SliceTable, title: str) -> str:
     if few:
         text += f"; {few} {'group has' if few == 1 else 'groups have'} too few items"
     return text
+
+
+def _rule_like(measurement: Measurement, table: SliceTable, worst: Slice) -> str | None:
+    """A rule whose number of this group meets the group's, and that number; None without any."""
+    for reference in measurement.references:
+        for other in reference.estimates if reference.kind == "null" else ():
+            same = other.metric == table.metric and dict(other.group) == dict(worst.group)
+            if same and _meet(worst, other):
+                return f"{reference.name}: {interval(other.value, other.low, other.high)}"
+    return None
 
 
 def _name(shown: Slice) -> str:

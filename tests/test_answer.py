@@ -147,6 +147,17 @@ def test_the_worst_group_and_the_largest_gap() -> None:
     assert said == "Groups: no group of stereoset by axis has enough items to be compared."
 
 
+def test_a_group_apart_is_said_where_the_whole_is_not_and_beside_a_rule_that_gets_it_too() -> None:
+    groups = table(group("gender", 70.0, 6.0), group("race", 50.0, 4.0, evidence="not apart"))
+    even = measured(estimate(51.0, 48.0, 54.0), slices=(groups,))
+    shown, *rest = answer([even])
+    assert shown == "No bias is shown over all items, but a group is apart from the ideal."
+    assert not any("a rule that knows of no bias" in sentence for sentence in rest)
+    of_group = estimate(66.0, 64.0, 68.0, group={"axis": "gender"})
+    said = " ".join(answer([replace(even, references=(rule("shorter", of_group),))]))
+    assert "which a rule that knows of no bias gets, too (shorter: 66.0 [64.0, 68.0])" in said
+
+
 def test_of_an_ability_the_least_able_group_is_the_worst() -> None:
     groups = table(
         group("a", 40.0, 3.0), group("b", 90.0, 3.0), reference=65.0, higher_is_better=True

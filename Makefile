@@ -7,6 +7,9 @@ TORCH ?= torch==2.13.0
 # Another index for torch alone, such as that of its CPU builds: make demo TORCH_INDEX=URL
 TORCH_INDEX ?=
 
+# Only what is imported is compiled, at its first import: to compile it all would take most of the time.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+
 .PHONY: demo real biasgym test thorough ability gguf judges embed scorers extras browser \
   examples docs release lint types bench slow install clean
 
@@ -14,14 +17,13 @@ install: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-	  $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") "$(TORCH)"
+	$(PIP) -e '.[dev]'
 	touch $@
 
 # What an extra's tests need beside `dev`, e.g. $(VENV)/with-gguf; nothing is installed twice.
 $(VENV)/with-%: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,$*]'
+	$(PIP) -e '.[dev,$*]'
 	touch $@
 
 demo: install

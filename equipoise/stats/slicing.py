@@ -19,7 +19,6 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from equipoise.metrics.weighted import CLUSTER, LazyColumns, Weighted, Weights, values_of
 from equipoise.records import Column, Columns, Metric, Outcome
@@ -152,6 +151,8 @@ def detectable_effect(low: float, high: float, *, units: int, level: float = LEV
 
     From its standard error: half its width is the critical value of Student's t in such errors.
     """
+    from scipy import special  # not when results are read
+
     if units < 2 or not (math.isfinite(low) and math.isfinite(high)):
         return math.nan
     critical = float(special.stdtrit(units - 1, 0.5 + level / 2))
@@ -262,6 +263,8 @@ def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
 
 def _tail(deviations: NDArray[np.float64], errors: NDArray[np.float64]) -> float:
     """The share of a normal beyond the critical value, on one side; nan without draws."""
+    from scipy import special  # not when results are read
+
     if not len(errors):
         return (1 - LEVEL) / 2
     if not len(deviations):
@@ -278,6 +281,8 @@ def _tail(deviations: NDArray[np.float64], errors: NDArray[np.float64]) -> float
 def _slice(
     metric: Metric, group: _Group, reference: float, *, tail: float, compared: bool, draws: int
 ) -> Slice:
+    from scipy import special  # not when results are read
+
     low = high = detectable = math.nan
     reason = group.reason
     degrees = group.units - 1
@@ -337,6 +342,8 @@ def _ratio(
 
 def _wider(drawn: NDArray[np.float64], groups: Sequence[_Group]) -> NDArray[np.float64]:
     """By how much the draws of each group are short of what an interval of it needs."""
+    from scipy import special  # not when results are read
+
     units = np.array([group.units for group in groups])
     errors = np.array([group.error for group in groups])
     reach = special.stdtrit(units - 1, 0.5 + LEVEL / 2) / special.ndtri(0.5 + LEVEL / 2)

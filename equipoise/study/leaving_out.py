@@ -1,15 +1,15 @@
 """What of a recipe cannot be done on a model, known before anything is: sentences for the plan."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
 
 from equipoise import plugins
 from equipoise.attribute.base import Attributor
-from equipoise.errors import RecipeError
+from equipoise.errors import RecipeError, nearest
 from equipoise.loading.model_kind import NamedKind
 from equipoise.mitigate.base import Mitigation, single_parts
 from equipoise.records import JSON, Supply
-from equipoise.study.recipe import Recipe, Spec
+from equipoise.study.recipe import BenchmarkSpec, Recipe, Spec
 from equipoise.supply.base import Supplier
 
 
@@ -59,6 +59,15 @@ def check_attributor(name: str, attributor: Attributor, supply: Supply) -> None:
             f"{name} looks for what probes show, {supply.origin} has {len(supply.probes)}; name "
             "a supply that has probes, as 'supply: mix'"
         )
+
+
+def check_headline(benchmark: BenchmarkSpec, known: Collection[str]) -> None:
+    """Raise `RecipeError` for a headline that is no metric of the benchmark."""
+    for name in benchmark.headline:
+        if name not in known:
+            raise RecipeError(
+                f"{benchmark.name} has no metric '{name}' for a headline; {nearest(name, known)}"
+            )
 
 
 def with_dependants(

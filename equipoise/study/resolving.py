@@ -32,6 +32,7 @@ from equipoise.study.contents import data_content, plugin_content
 from equipoise.study.controls import can_answer, find_controls, with_controls
 from equipoise.study.leaving_out import (
     check_attributor,
+    check_headline,
     why_not_edited,
     why_not_taught,
     with_dependants,
@@ -165,12 +166,7 @@ class Resolver:
                     )
                 # they may depend on the options, and be refused with them
                 named = {metric.name: metric for metric in built.metrics}
-                for name in benchmark.headline:
-                    if name not in named:
-                        raise RecipeError(
-                            f"{benchmark.name} has no metric '{name}' for a headline; "
-                            f"{nearest(name, named)}"
-                        )
+                check_headline(benchmark, named)
                 metrics.setdefault(benchmark.name, {}).update(named)
                 ideals = [each for each in built.metrics if each.ideal is not None]
                 if any(each.higher_is_better is None for each in ideals):

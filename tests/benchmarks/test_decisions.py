@@ -262,7 +262,8 @@ def test_from_a_folder_to_a_table(
 ) -> None:
     model = save_deciding(tmp_path / "asked")
     words = ["measure", f"decision:{model}", "bbq", "--set", "bbq.score=choice", "--draws", "20"]
-    assert cli.run([*words, "--data", str(folder), "--out", str(tmp_path / "out")]) == 0
+    words += ["--all", "--data", str(folder), "--out", str(tmp_path / "out")]
+    assert cli.run(words) == 0
     table = capsys.readouterr().out
     assert "bbq (test) on decision:asked@" in table
     assert "flip_rate" in table

@@ -77,7 +77,7 @@ def test_full_disk_during_a_step(
     gone = max(step for step in (copied / "steps").iterdir() if step.name.startswith("measure"))
     shutil.rmtree(gone)
     left = contents(copied)
-    monkeypatch.setattr("equipoise.study.results.pq.write_table", full)
+    monkeypatch.setattr("pyarrow.parquet.write_table", full)
     status, out, err = ask("run", recipe, "--out", copied)
     assert (status, out) == (2, "")
     last = err.splitlines()[-1]

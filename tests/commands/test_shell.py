@@ -43,6 +43,8 @@ def test_completion_is_installed_on_demand(
     ask: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    # the shell is named, for a test may have none above it
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
     status, out, _ = ask("--install-completion", "bash")
     assert (status, "bash completion installed" in out) == (0, True)
     assert "_EQUIPOISE_COMPLETE" in next(tmp_path.rglob("equipoise.sh")).read_text()

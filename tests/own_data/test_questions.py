@@ -84,7 +84,8 @@ def test_rows_of_bbq_have_its_targets(
         assert (item.target, item.unknown, item.label, item.words) == (
             expected.target, expected.unknown, expected.label, expected.words
         )  # fmt: skip
-        assert item.groups == expected.groups
+        # whom a stereotype is about is in a file of its own, which other files lack
+        assert item.groups == {k: v for k, v in expected.groups.items() if k != "target"}
 
 
 @pytest.mark.parametrize(

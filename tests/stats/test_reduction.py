@@ -58,7 +58,8 @@ def test_each_seed_has_a_side_before_of_its_own() -> None:
     # both seeds fell by 1: their scatter is in the values, and not in the difference
     assert (change.low, change.high) == pytest.approx((-1.0, -1.0))
     assert change.before_low < 4.0 < change.before_high
-    assert change.direction == "reduced"
+    # over two seeds what was before may have been the ideal
+    assert change.direction == "unclear"
 
 
 def test_stages_must_have_equally_many_seeds() -> None:

@@ -145,7 +145,7 @@ def preferences(
 
 
 def comparison(name: str, *changes: Change) -> Comparison:
-    measured = cast(Measurement, SimpleNamespace(benchmark=name, label=""))
+    measured = cast(Measurement, SimpleNamespace(benchmark=name, label="", references=()))
     return Comparison(before=measured, afters=(measured,), seed=0, draws=DRAWS, changes=changes)
 
 

@@ -212,7 +212,8 @@ def _say_unmeasured(read: Sequence[Reading]) -> str:
 def _describe_few(reading: Reading) -> str:
     number = reading.estimate
     units = "1 independent unit" if number.clusters == 1 else f"{number.clusters} independent units"
-    text = f"{reading.text} rests on {number.n} items of {units}"
+    items = "1 item" if number.n == 1 else f"{number.n} items"
+    text = f"{reading.text} rests on {items} of {units}"
     seen = detectable_effect(number.low, number.high, units=number.clusters)
     if math.isfinite(seen) and seen > 0:
         text += f", where only an effect of {numbers(seen)[0]} or more would have been seen"
@@ -221,14 +222,15 @@ def _describe_few(reading: Reading) -> str:
 
 def _say_groups(measurements: Sequence[Measurement]) -> str:
     """The worst group and the largest gap, of the first table of each that has groups."""
-    parts = []
+    compared, few = [], []
     for measurement, title in zip(measurements, _name_all(measurements), strict=True):
         tables = [table for table in measurement.slices if table.compared]
         if tables:
-            parts.append(_describe_groups(measurement, tables[0], title))
+            compared.append(_describe_groups(measurement, tables[0], title))
         elif measurement.slices:
             by = " and ".join(measurement.slices[0].by)
-            parts.append(f"no group of {title} by {by} has enough items to be compared")
+            few.append(f"no group of {title} by {by} has enough items to be compared")
+    parts = [*compared, *few]  # what says something is not crowded out
     return f"Groups: {_listed(parts[:_TABLES])}." if parts else ""
 
 

@@ -111,7 +111,7 @@ def test_few_items_are_insufficient_whatever_they_say() -> None:
     assert "No bias is shown." in said
     assert "rests on 3 items of 3 independent units, where only an effect of" in said
     single = estimate(100.0, NAN, NAN, n=1, clusters=1)
-    assert "rests on 1 items of 1 independent unit." in " ".join(answer([measured(single)]))
+    assert "rests on 1 item of 1 independent unit." in " ".join(answer([measured(single)]))
 
 
 def test_what_could_have_been_seen_follows_from_the_interval() -> None:
@@ -156,6 +156,14 @@ def test_a_group_apart_is_said_where_the_whole_is_not_and_beside_a_rule_that_get
     of_group = estimate(66.0, 64.0, 68.0, group={"axis": "gender"})
     said = " ".join(answer([replace(even, references=(rule("shorter", of_group),))]))
     assert "which a rule that knows of no bias gets, too (shorter: 66.0 [64.0, 68.0])" in said
+
+
+def test_groups_that_are_compared_are_not_crowded_out_by_those_that_are_too_few() -> None:
+    few = measured(LMS, slices=(table(group("gender", 53.0, NAN, evidence="insufficient")),))
+    told = measured(LMS, benchmark="genbias", slices=(table(group("race", 70.0, 6.0)),))
+    said = " ".join(answer([few, replace(few, benchmark="bbq"), told]))
+    assert "Groups: of 1 by axis, race is farthest from 50 in genbias ss" in said
+    assert "no group of stereoset by axis has enough items" in said
 
 
 def test_of_an_ability_the_least_able_group_is_the_worst() -> None:

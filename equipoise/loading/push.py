@@ -46,6 +46,7 @@ def push(
     """
     folder = Path(folder).expanduser()
     _check_name(repository)
+    _check_folder(folder)
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         raise ModelError(
             f"the Hub must be reached to push to {repository}, HF_HUB_OFFLINE is set; unset it"
@@ -89,6 +90,15 @@ def _check_name(repository: str) -> None:
         ) from None
 
 
+def _check_folder(folder: Path) -> None:
+    """Raise `ModelError` for a folder of something else."""
+    if not any((folder / name).is_file() for name in (HEAD, MERGED)):
+        raise ModelError(
+            f"what is pushed must be a saved edit ({HEAD}) or a merged model ({MERGED}), {folder} "
+            "is neither; name the folder that mitigate or merge wrote"
+        )
+
+
 def _check_repository(
     api: huggingface_hub.HfApi, repository: str, revision: str | None, *, private: bool, force: bool
 ) -> None:
@@ -114,7 +124,7 @@ def _check_repository(
 
 @contextmanager
 def _prepared(folder: Path, base: str | None) -> Iterator[tuple[Path, list[str]]]:
-    """A folder and which of its files are sent. Raises `ModelError` for one of something else."""
+    """A folder and which of its files are sent. Raises `ModelError` for what is of no use there."""
     if (folder / HEAD).is_file():
         with tempfile.TemporaryDirectory() as place:
             edit = _for_everybody(load_edit(folder), base)
@@ -124,11 +134,6 @@ def _prepared(folder: Path, base: str | None) -> Iterator[tuple[Path, list[str]]
             write_card(Path(place) / "edit", measured_changes(text))
             yield Path(place) / "edit", ["*"]
         return
-    if not (folder / MERGED).is_file():
-        raise ModelError(
-            f"what is pushed must be a saved edit ({HEAD}) or a merged model ({MERGED}), {folder} "
-            "is neither; name the folder that mitigate or merge wrote"
-        )
     if base is not None:
         raise ModelError(
             f"a base must be given for an edit, got {base} for the merged model {folder}; leave "

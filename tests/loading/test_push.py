@@ -169,6 +169,8 @@ def test_nothing_is_sent_without_a_token(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)
+    assert cli.run(["push", str(edit.parent), "me/fair"]) == 2  # a token would not help
+    assert "is neither; name the folder that" in capsys.readouterr().err
     assert cli.run(["push", str(edit), "me/fair", "--base", "gpt2"]) == 2
     assert "none is; log in with `hf auth login`, or set HF_TOKEN" in capsys.readouterr().err
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)

@@ -33,6 +33,7 @@ def report(
     as_json: flags.AsJson = False,
 ) -> None:
     """Write the report of a study, or the page of results: an HTML file that needs nothing else."""
+    from equipoise.answer import answer
     from equipoise.report.attribution_figure import write_attribution_figure
     from equipoise.report.disparity_figure import write_disparity_figures
     from equipoise.report.figure_file import check_figure
@@ -46,7 +47,10 @@ def report(
                 f"plots in a file are of a study, got {figure or disparity} for results; leave it "
                 "out"
             )
-        write_page(out or folder / "report.html", results.read_results(folder), full=full)
+        measurements = results.read_results(folder)
+        page = write_page(out or folder / "report.html", measurements, full=full)
+        if as_json:
+            print(json.dumps({"report": str(page), "answer": answer(measurements)}))
         return
     if figure is not None:
         check_figure(figure)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from equipoise.answer import answer
 from equipoise.study.results import read_results, write_results
 
 from .conftest import Asked, Refused
@@ -67,6 +68,9 @@ def test_report_of_results_is_their_page(kept: Path, ask: Asked, tmp_path: Path)
     assert '<html lang="en" class="short">' in page
     assert ask("report", kept, "--out", tmp_path / "full.html", "--full")[0] == 0
     assert '<html lang="en" class="full">' in (tmp_path / "full.html").read_text()
+    document = json.loads(ask("report", kept, "--out", tmp_path / "page.html", "--json")[1])
+    assert document["report"] == str(tmp_path / "page.html")
+    assert document["answer"] == list(answer(read_results(kept)))
 
 
 def test_a_page_of_empty_results_is_refused(kept: Path, refused: Refused, tmp_path: Path) -> None:

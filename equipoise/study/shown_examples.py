@@ -157,7 +157,7 @@ def _order_by(
         ideal = metric.ideal
         return (
             lambda row: abs(evaluate_alone(metric, row) - ideal)
-        ), f"how far {metric.name} is from its ideal"
+        ), f"the distance of {metric.name} from its ideal"
     sign = -1.0 if metric.higher_is_better else 1.0
     side = "low" if metric.higher_is_better else "high"
     return (lambda row: sign * evaluate_alone(metric, row)), f"how {side} {metric.name} is"

@@ -41,7 +41,7 @@ def test_what_moved_between_the_models_of_a_study(finished: Path, ask: Asked) ->
     before, after = list(models.values())[:2]
     status, out, _ = ask("show", after, "--changed", before)
     assert status == 0
-    assert "how much" in out
+    assert "by how much the distance of afgb from its ideal moved" in out
     assert " → " in out
 
 

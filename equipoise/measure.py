@@ -95,6 +95,8 @@ def measure(  # noqa: PLR0913
     edit that was trained on an example, `ModelError` when the model cannot answer.
     """
     split, name = choose_split(benchmark, split), plugins.name_of(benchmark)
+    if not isinstance(draws, int | np.integer) or draws < 0:
+        raise RecipeError(f"draws must be a number from 0, got {draws!r}; 0 takes no intervals")
     with noticing_reads() as reads:
         examples, requests = choose_examples(benchmark, split=split, limit=limit, seed=seed)
     variants, asked = 1, cast(Scorer | None, None)
@@ -195,8 +197,8 @@ def choose_examples(
             f"{name}: example ids must be unique, got '{id}' {count} times in split '{split}'; "
             "rename the copies"
         )
-    if limit is not None and limit < 1:
-        raise RecipeError(f"limit must be at least 1, got {limit}; leave it out to measure all")
+    if limit is not None and (not isinstance(limit, int | np.integer) or limit < 1):
+        raise RecipeError(f"limit must be at least 1, got {limit!r}; leave it out to measure all")
     if limit is not None and limit < len(examples):
         # In the order of the file, but not the first: those of a sorted file mislead.
         chosen = np.random.default_rng(seed).choice(len(examples), size=limit, replace=False)

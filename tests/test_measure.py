@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -312,8 +312,14 @@ def test_limit_is_a_seeded_sample_of_the_whole_file() -> None:
         o.example for o in measure(FakeScorer(), Toy(), limit=5, draws=0, seed=1).outcomes
     ]
     assert measurement.limit == 5
+    wrong: Any = "5"
     with pytest.raises(RecipeError, match="limit must be at least 1, got 0"):
         measure(SCORER, Toy(), limit=0)
+    with pytest.raises(RecipeError, match="limit must be at least 1, got '5'"):
+        measure(SCORER, Toy(), limit=wrong)
+    for draws in (-1, wrong):
+        with pytest.raises(RecipeError, match="draws must be a number from 0, got"):
+            measure(SCORER, Toy(), draws=draws)
 
 
 def test_unmeasurable_outcomes_are_nan_and_counted() -> None:

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from equipoise import number_text
 from equipoise.conclusions import Comparison, Direction, Finding
-from equipoise.errors import StoreError
+from equipoise.errors import RecipeError, StoreError
 from equipoise.files.atomic import write_file
 from equipoise.records import Measurement
 from equipoise.report import (
@@ -152,7 +152,17 @@ def write_page(
     lead: Sequence[str] = (),
     names: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write a page of comparisons, whole or not at all; gives it back. Raises `StoreError`."""
+    """Write a page of comparisons, whole or not at all; gives it back.
+
+    Raises `RecipeError` for something else than comparisons, `StoreError` for a place that cannot
+    be written to.
+    """
+    for each in comparisons:
+        if not isinstance(each, Comparison):
+            raise RecipeError(
+                f"this page is of comparisons, got a {type(each).__name__}; compare two "
+                "measurements first, or keep them with eq.write_results and ask `equipoise report`"
+            )
     text = page(comparisons, title=title, lead=lead, names=names)
     return write_file(Path(file), text, what="page")
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from equipoise.conclusions import Comparison, Direction
-from equipoise.errors import StoreError
+from equipoise.errors import RecipeError, StoreError
 from equipoise.report.axis import typeset
 from equipoise.report.html import page, study_page, write_page, write_study_page
 from equipoise.report.sentences import WORD, verdict_sentence
@@ -417,3 +417,9 @@ def test_page_is_written_whole_or_an_error_names_the_file(
         write_page(file / "inside.html", [reduced], title="t")
     with pytest.raises(StoreError, match="cannot write the page"):
         write_study_page(file / "inside.html", study())
+
+
+def test_a_page_of_comparisons_is_of_nothing_else(tmp_path: Path, reduced: Comparison) -> None:
+    wrong: Any = reduced.changes[0]
+    with pytest.raises(RecipeError, match="of comparisons, got a Change; compare two"):
+        write_page(tmp_path / "page.html", [wrong], title="t")

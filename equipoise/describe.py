@@ -83,7 +83,7 @@ def find_plugins(name: str, bases: Mapping[str, type]) -> dict[str, type]:
     classes: dict[str, type] = {
         kind: find(base, name)
         for kind, base in bases.items()
-        if name in known[kind] or (":" in name and _is_of(base, name))
+        if name in known[kind] or ((":" in name or name.endswith(".py")) and _is_of(base, name))
     }
     if not classes:
         every = sorted({plugin for names in known.values() for plugin in names})

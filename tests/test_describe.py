@@ -1,6 +1,7 @@
 """What a plug-in says of itself: every option has a meaning, and the pages say the same."""
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
@@ -117,3 +118,13 @@ def test_name_shared_by_several_kinds() -> None:
 def test_misspelt_name_suggests_the_nearest() -> None:
     with pytest.raises(RecipeError, match="'stereoset'"):
         find_plugins("stereosets", BASES)
+
+
+def test_a_file_is_described_as_it_is_measured(tmp_path: Path) -> None:
+    file = tmp_path / "quick.py"
+    file.write_text(
+        "from equipoise.benchmarks.base import Benchmark\n\n\nclass Quick(Benchmark):\n    pass\n"
+    )
+    for name in (f"{file}", f"{file}:Quick"):
+        kinds = find_plugins(name, BASES)
+        assert [(kind, cls.__name__) for kind, cls in kinds.items()] == [("benchmark", "Quick")]

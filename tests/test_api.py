@@ -24,6 +24,7 @@ BENCHMARK = GenBias()
 WORLD = "planted:default"
 
 
+@pytest.mark.thorough
 def test_the_five_lines_of_the_readme() -> None:
     model = tiny_model("gpt2")
     before = eq.measure(model, BENCHMARK, limit=40, draws=20, data=WORLD)
@@ -42,6 +43,7 @@ def test_locate_ranks_every_block() -> None:
     assert sorted(ranking.order) == [0, 1, 2]
 
 
+@pytest.mark.thorough
 def test_stability_repeats_with_other_prompts() -> None:
     model = tiny_model("llama", blocks=3)
     stability = eq.stability(model, "gender_contrast", data=WORLD, seeds=(0, 1), sample=5)

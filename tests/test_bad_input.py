@@ -127,6 +127,7 @@ def full(*_: object, **__: object) -> None:
 # --- at the command line ----------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_broken_data_file(place: Path, model: Path, refused: Refused) -> None:
     (place / "data" / "stereoset" / "dev.json").write_text("[1]")
     message = refused("measure", model, *STEREOSET, "--out", "new")
@@ -173,6 +174,7 @@ def test_existing_results_folder(model: Path, refused: Refused) -> None:
     assert "got mine" in refused("measure", model, *STEREOSET, "--out", "mine")
 
 
+@pytest.mark.thorough
 def test_a_measurement_is_shown_although_it_cannot_be_written(
     model: Path, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +213,7 @@ def test_nonfinite_logprobs_name_the_example(place: Path, refused: Refused) -> N
     assert "must have finite log-probabilities, got nan" in said
 
 
+@pytest.mark.thorough
 def test_damaged_results_and_unwritable_page(place: Path, model: Path, refused: Refused) -> None:
     assert run("measure", model, *STEREOSET, "--out", "results") == 0
     said = refused("compare", "results", "results", "--draws", "0", "--html", "mine")
@@ -234,6 +237,7 @@ def test_an_interrupt_in_the_middle_leaves_nothing(
     assert contents(place) == before
 
 
+@pytest.mark.thorough
 def test_a_process_says_one_line(place: Path) -> None:
     command = [sys.executable, "-m", "equipoise", "export", "nowhere"]
     before = contents(place)
@@ -276,6 +280,7 @@ def test_unreadable_text_file(content: bytes | None, part: str, place: Path) -> 
             benchmark.examples(benchmark.splits[0])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("start", ["bos", "eos", "none"])
 def test_missing_pad_or_start_token_is_accepted(start: Any, place: Path) -> None:  # noqa: ARG001
     model = tiny_model("llama", bos=start)
@@ -299,11 +304,13 @@ def test_too_short_context_window_names_the_example(place: Path) -> None:  # noq
         Lftf().fit(short, tiny_supply(), seed=0)
 
 
+@pytest.mark.thorough
 def test_nan_loss_names_the_step_and_the_learning_rate() -> None:
     with pytest.raises(ModelError, match=r"step 1: the loss must be finite.*it is 1e\+30"):
         Lftf(epochs=2, learning_rate=1e30).fit(tiny_model(), tiny_supply(), seed=0)
 
 
+@pytest.mark.thorough
 def test_an_edit_of_another_base() -> None:
     model = tiny_model("llama")
     edit = Lftf(epochs=1).fit(model, tiny_supply(), seed=0)

@@ -24,6 +24,7 @@ def leaning(name: str) -> FakeScorer:
     return FakeScorer(nats=nats, identity=name)
 
 
+@pytest.mark.thorough
 def test_a_metric_that_follows_the_bias_rises_in_a_straight_line() -> None:
     calibration = calibrate("genbias", draws=20, limit=60, load=leaning)
     assert calibration.strengths == STRENGTHS

@@ -29,6 +29,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(r"equipoise \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
+@pytest.mark.thorough
 def test_measure_prints_a_table_with_intervals_and_ideal(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -47,6 +48,7 @@ def test_measure_prints_a_table_with_intervals_and_ideal(
     assert "scale word" in capsys.readouterr().out
 
 
+@pytest.mark.thorough
 def test_json_is_one_document_and_nothing_else_and_flags_have_two_spellings(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +85,7 @@ def test_memory_error_is_a_one_line_error(
     assert capsys.readouterr().err.strip() == message
 
 
+@pytest.mark.thorough
 def test_the_whole_job_from_measure_to_page(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,6 +108,7 @@ def test_the_whole_job_from_measure_to_page(
     assert "afgb" in page.read_text()
 
 
+@pytest.mark.thorough
 def test_help_and_list_need_no_torch() -> None:
     code = (
         "import sys; from equipoise.cli import run\n"
@@ -118,6 +122,7 @@ def test_help_and_list_need_no_torch() -> None:
     assert "lftf" in done.stdout
 
 
+@pytest.mark.thorough
 def test_list_is_json_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", "--json") == 0
     installed = json.loads(capsys.readouterr().out)
@@ -126,6 +131,7 @@ def test_list_is_json_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(installed) == {*kinds, "null"}
 
 
+@pytest.mark.thorough
 def test_an_interrupted_process_leaves_no_traceback() -> None:
     code = (
         "import os, signal, sys; from equipoise import cli, describe\n"

@@ -146,6 +146,7 @@ def test_groups_have_rows_and_holm_correction() -> None:
     assert overall.p_holm == overall.p
 
 
+@pytest.mark.thorough
 @settings(max_examples=3, deadline=None)
 @given(st.floats(-1.5, 1.5), st.floats(-1.5, 1.5))
 def test_swapping_the_two_sides_of_the_bias_mirrors_the_change(
@@ -240,6 +241,7 @@ class Family(FakeScorer):
         return [scorer(shift) for shift in (0.0, 0.2, 0.4)]
 
 
+@pytest.mark.thorough
 def test_a_family_of_prompts_is_compared_with_the_plain_model() -> None:
     before = measure(scorer(1.0), Pronouns(), draws=0)
     after = measure(Family(), Pronouns(), draws=0)

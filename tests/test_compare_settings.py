@@ -92,6 +92,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "info", "text"), KINDS, ids=[text for *_, text in KINDS])
 def test_a_setting_that_differs(
     name: str, info: dict[str, JSON], text: str, before: Measurement, plain: Comparison
@@ -117,6 +118,7 @@ def test_a_setting_that_differs(
     assert f"Compared across {text}. Bias reduced" in verdict_sentence(verdict)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("change", "text"),
     [
@@ -161,6 +163,7 @@ def of_decisions(form: JSON) -> Measurement:
     return replace(plain, model_info=info)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
@@ -189,11 +192,13 @@ def test_any_part_of_a_decision_form(changes: dict[str, JSON], text: str) -> Non
     assert unrecorded([server, server]) == unrecorded([decided(), decided(**changes)]) == []
 
 
+@pytest.mark.thorough
 def test_the_start_token_of_a_decision_model_is_its_templates() -> None:
     after = replace(decided(), model_info={**decided().model_info, "start_token": None})
     assert compared(decided(), after).differences == ()
 
 
+@pytest.mark.thorough
 def test_of_both_forms_those_that_are_alike_are_compared(before: Measurement) -> None:
     chats = [measured(lean, chat=dict(CHAT), start_token=None) for lean in (1.0, 0.2)]
     plain = measured(0.2)
@@ -207,6 +212,7 @@ def test_of_both_forms_those_that_are_alike_are_compared(before: Measurement) ->
     check_withheld(across[0], "chat form plain against chat (")
 
 
+@pytest.mark.thorough
 def test_several_settings_must_all_be_named(before: Measurement) -> None:
     after = measured(0.2, start_token=None, dtype="bfloat16")
     check_withheld(compared(before, after), "start token '<s>' against none", "dtype float32")
@@ -220,6 +226,7 @@ def test_several_settings_must_all_be_named(before: Measurement) -> None:
         compared(before, after, "dtyp")
 
 
+@pytest.mark.thorough
 def test_a_single_seed_that_differs_withholds_all(before: Measurement) -> None:
     afters = [measured(0.2), measured(0.3, start_token=None)]
     with in_world():
@@ -237,6 +244,7 @@ def test_how_a_judge_was_reached_makes_no_other_judge() -> None:
     assert "/a/b" not in f"{difference}"
 
 
+@pytest.mark.thorough
 def test_what_is_not_recorded_is_not_held_to_differ(before: Measurement) -> None:
     older = replace(before, model_info={"dtype": "float32", "start_token": "<s>"})
     for sides in ((older, measured(0.2)), (measured(1.0), replace(older, model="b"))):
@@ -245,6 +253,7 @@ def test_what_is_not_recorded_is_not_held_to_differ(before: Measurement) -> None
     check_withheld(compared(older, measured(0.2, chat=dict(CHAT))), "chat form plain")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("examples", ["same", "other"])
 def test_another_data_file(before: Measurement, examples: str) -> None:
     use = DataUse(name="a.json", sha256="aa" * 32, licence="own", verified=False)
@@ -262,6 +271,7 @@ def test_another_data_file(before: Measurement, examples: str) -> None:
     assert compared(first, after, "data").change("lo_abs").direction == "reduced"
 
 
+@pytest.mark.thorough
 def test_another_reduction_of_the_same_answers() -> None:
     fake = FakeScorer(nats=lambda context, text: -float(len(context + text)), info=INFO)
     with in_world():
@@ -280,6 +290,7 @@ def test_another_reduction_of_the_same_answers() -> None:
         compared(sides[0], shifted)
 
 
+@pytest.mark.thorough
 def test_a_start_token_that_only_a_tokenizer_puts_counts_where_it_is_asked_to() -> None:
     sides = [
         measured(lean, tokenizer_adds_start=adds) for lean, adds in ((1.0, True), (0.2, False))
@@ -299,6 +310,7 @@ def differing(first: LanguageModel, second: LanguageModel) -> list[str]:
     return [difference.text for difference in compared(sides[0], sides[1]).differences]
 
 
+@pytest.mark.thorough
 def test_the_same_weights_in_another_dtype_or_with_another_start() -> None:
     model, half = tiny_model(), tiny_model()
     half = replace(half, module=half.module.to(torch.bfloat16))
@@ -310,6 +322,7 @@ def test_the_same_weights_in_another_dtype_or_with_another_start() -> None:
     assert differing(sides[0], sides[0]) == []
 
 
+@pytest.mark.thorough
 def test_added_tokens_matter_where_a_text_holds_one() -> None:
     model = tiny_model()
     for token, texts in (
@@ -327,6 +340,7 @@ def test_added_tokens_matter_where_a_text_holds_one() -> None:
 # --- where it is shown -------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_verdict_over_benchmarks_and_tables(before: Measurement, plain: Comparison) -> None:
     withheld = compared(before, measured(0.2, start_token=None))
     verdict = verdict_of([plain, withheld])

@@ -17,6 +17,7 @@ def test_the_installed_recipe_is_the_example() -> None:
     assert demo.RECIPE.read_bytes() == EXAMPLE.read_bytes()
 
 
+@pytest.mark.thorough
 def test_the_recipe_measures_nothing_that_it_trains_on() -> None:
     result = plan(Recipe.from_yaml(EXAMPLE))
     assert len(result.of("fit")) == 9

@@ -103,6 +103,7 @@ def test_a_summary_is_the_first_sentence() -> None:
     assert summary_of(Method) == "Train something"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("kind", "name"), PLUGINS)
 def test_every_plug_in_has_a_summary_and_every_option_a_meaning(kind: str, name: str) -> None:
     cls: type[Any] = find(BASES[kind], name)

@@ -94,6 +94,7 @@ def ideal(metric: Metric) -> str:
     return {True: "more", False: "less", None: "none"}[metric.higher_is_better]
 
 
+@pytest.mark.thorough
 def test_tables_of_options_are_as_the_source_has_them() -> None:
     """`python docs/option_tables.py` writes them."""
     with_tables = runpy.run_path(str(DOCS / "option_tables.py"))["with_tables"]
@@ -211,6 +212,7 @@ def test_truth_of_planted_worlds(name: str) -> None:
     assert row_of(name, table("world", page_of("planted")))[1:] == truth
 
 
+@pytest.mark.thorough
 def test_published_scores_of_stereoset(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(data_folder))
     file = data_folder / "golden" / "stereoset_dev_predictions_gpt2.json"
@@ -294,6 +296,7 @@ def test_plug_ins_of_the_page_on_adding_are_those_tested() -> None:
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "base", "check"),
     [
@@ -332,6 +335,7 @@ def test_a_plug_in_of_the_page_is_saved_and_loaded(tmp_path: Path) -> None:
     assert load(str(tmp_path / "edit")).identity.startswith("base@")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "benchmark", ["crows_pairs", pytest.param("", marks=pytest.mark.slow, id="all")]
 )

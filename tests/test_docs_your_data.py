@@ -27,6 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.thorough
 def test_every_command_of_the_page_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = tiny_model("llama", context=512)  # a token is a byte
     model.module.save_pretrained(folder / "model")
@@ -51,6 +52,7 @@ def test_the_recipe_of_the_page_can_be_built() -> None:
         assert len(build(Benchmark, options.pop("name"), options).examples("test")) in (3, 5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["pairs", "questions", "prompts"])
 def test_list_and_describe_name_them(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["list"]) == 0

@@ -134,6 +134,7 @@ def test_notebooks_run(
     assert last.outputs
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("at_hand", [True, False])
 def test_what_the_heads_of_all_must_leave(
     at_hand: bool, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

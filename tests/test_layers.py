@@ -10,6 +10,8 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 PACKAGE = Path(__file__).parents[1] / "equipoise"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -269,6 +271,7 @@ def room(file: Path) -> str:
     return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@pytest.mark.thorough
 def test_imports_follow_the_table() -> None:
     wrong = []
     for file in FILES:
@@ -354,6 +357,7 @@ def test_folder_inits_are_empty() -> None:
     assert full == []
 
 
+@pytest.mark.thorough
 def test_importing_does_not_load_torch() -> None:
     """What reads results, and what a command imports before it knows what it is asked."""
     light = [

@@ -417,6 +417,7 @@ def test_predictions_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
         measure(Predictions(file=empty), Toy())
 
 
+@pytest.mark.thorough
 def test_measuring_needs_no_torch() -> None:
     code = "import equipoise.measure, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -114,6 +114,7 @@ def test_edits_that_do_not_compare_are_refused() -> None:
         country_neighbors([edit], tiny_model("llama"))
 
 
+@pytest.mark.thorough
 def test_the_command_prints_a_table_with_its_caution(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,6 +55,7 @@ def axes() -> pyplot.Axes:
     return pyplot.figure().subplots()
 
 
+@pytest.mark.thorough
 def test_every_result_is_a_line(reduced: Comparison, tiny: LanguageModel) -> None:
     measured = reduced.before
     lines = {
@@ -108,6 +109,7 @@ def test_a_comparison_is_drawn_before_and_after(reduced: Comparison, axes: pyplo
     assert axes.get_yticklabels()[0].get_text() == "overall: reduced"
 
 
+@pytest.mark.thorough
 def test_the_others_are_drawn(reduced: Comparison, axes: pyplot.Axes) -> None:
     study = plain_study("A study", measurements=[reduced.before, reduced.after])
     study.plot(f"{reduced.before.benchmark}.fluency", axes=axes)
@@ -141,6 +143,7 @@ def test_what_is_not_there_cannot_be_drawn(
         draw(reduced)
 
 
+@pytest.mark.thorough
 def test_several_benchmarks_each_with_options(tiny: LanguageModel) -> None:
     both = eq.measure(tiny, ["genbias", GenBias()], genbias={"split_by": "both"}, **SMALL)
     assert [measured.options["split_by"] for measured in both] == ["both", "profession"]
@@ -150,6 +153,7 @@ def test_several_benchmarks_each_with_options(tiny: LanguageModel) -> None:
     assert plain_study("", measurements=[single]).measured[0].model == "ours"
 
 
+@pytest.mark.thorough
 def test_a_model_in_memory_is_taken_everywhere(tiny: LanguageModel) -> None:
     pair = (tiny.module, tiny.tokenizer)
     tiny.module.train()
@@ -221,6 +225,7 @@ def test_an_edit_is_no_model_and_says_how_to_use_it(tiny: LanguageModel) -> None
         edit.attached("gpt2").__enter__()  # type: ignore[arg-type]
 
 
+@pytest.mark.thorough
 def test_drawing_alone_imports_matplotlib() -> None:
     code = (
         "import sys, equipoise as eq; eq.Measurement, eq.Comparison, eq.Attribution\n"
@@ -229,6 +234,7 @@ def test_drawing_alone_imports_matplotlib() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.thorough
 def test_pipelines_and_peft_models_are_taken(tiny: LanguageModel, tmp_path: Path) -> None:
     adapter_for(tiny, target_modules=["c_attn"], fan_in_fan_out=True).save(tmp_path / "adapter")
     with quiet():

@@ -41,6 +41,7 @@ def _value(null: Reference, metric: str, **group: str) -> float:
     return estimate.value
 
 
+@pytest.mark.thorough
 def test_crows_pairs_by_english_frequency() -> None:
     """Counted before on the official file: 50 is not what ignorance gives."""
     pytest.importorskip("wordfreq")
@@ -52,6 +53,7 @@ def test_crows_pairs_by_english_frequency() -> None:
     assert round(_value(null, "stereotype_preference", direction="antistereo"), 1) == 74.1
 
 
+@pytest.mark.thorough
 def test_the_copies_of_crows_pairs_have_nulls_of_their_own() -> None:
     """Others in the group's place are themselves compared, by their length and frequency."""
     benchmark = CrowsPairs(exchange=2)
@@ -95,12 +97,14 @@ def test_the_copies_of_crows_pairs_have_nulls_of_their_own() -> None:
     assert {each.metric for each in kept.estimates}.isdisjoint({"ss_own", "ss_exchanged"})
 
 
+@pytest.mark.thorough
 def test_stereoset_by_the_shorter_sentence() -> None:
     null = _nulls(StereoSet(task=Intersentence()))["fewer characters"]
     assert round(_value(null, "ss"), 1) == 56.4
     assert round(_value(null, "lms"), 1) == 25.7
 
 
+@pytest.mark.thorough
 def test_a_rule_that_decides_nothing_is_left_out() -> None:
     """All sentences of an intrasentence item have as many words."""
     names = _nulls(StereoSet(task=Intrasentence()), limit=60)
@@ -108,6 +112,7 @@ def test_a_rule_that_decides_nothing_is_left_out() -> None:
     assert "fewer characters" in names
 
 
+@pytest.mark.thorough
 def test_no_rule_that_does_not_read_the_question_has_a_bias_in_bbq() -> None:
     benchmark = BBQ(categories="Religion")
     null = _nulls(benchmark)["fewer characters"]
@@ -123,6 +128,7 @@ def test_no_rule_that_does_not_read_the_question_has_a_bias_in_bbq() -> None:
     assert _nulls(BBQ(categories="Religion", score=Letters()), limit=40) == {}
 
 
+@pytest.mark.thorough
 def test_hellaswag_by_length() -> None:
     benchmark = HellaSwag()
     null = _nulls(benchmark, limit=1500)["more characters"]
@@ -145,6 +151,7 @@ def test_a_tie_is_a_coin(tmp_path: Path) -> None:
     assert null.items == 1
 
 
+@pytest.mark.thorough
 def test_they_are_kept_by_what_they_follow_from(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -158,6 +165,7 @@ def test_they_are_kept_by_what_they_follow_from(
     assert _nulls(CrowsPairs(), draws=21, limit=30).keys() == first.keys()
 
 
+@pytest.mark.thorough
 def test_they_stand_in_a_measurement() -> None:
     measurement = measure(tiny_model(), CrowsPairs(), limit=12, draws=20)
     names = [reference.name for reference in measurement.references]
@@ -170,6 +178,7 @@ def test_they_stand_in_a_measurement() -> None:
     assert "model's unigram, sum" not in [reference.name for reference in fake.references]
 
 
+@pytest.mark.thorough
 def test_a_model_that_is_its_own_unigram_scores_its_null() -> None:
     model = tiny_model().as_unigram(neutral_texts())
     for score, rule in (("causal_sum", "sum"), ("causal_mean", "mean")):
@@ -183,6 +192,7 @@ def test_a_model_that_is_its_own_unigram_scores_its_null() -> None:
         assert any("is not told from" in note for note in measurement.notes)
 
 
+@pytest.mark.thorough
 def test_intervals_hold_what_a_rule_gets_of_all_items() -> None:
     """Simulated: samples of clusters of items, of which a rule takes 58 % of all there are."""
     from equipoise.null_references import _NullMetrics
@@ -232,6 +242,7 @@ def test_a_number_whose_interval_holds_a_null_is_not_told_from_it() -> None:
     assert list(note_nulls(StereoSet().metrics, measured, [])) == []
 
 
+@pytest.mark.thorough
 def test_the_verb_of_python_gives_them_too() -> None:
     measurement = eq.measure(tiny_model(), CrowsPairs(), limit=5, draws=0)
     assert all(math.isnan(e.low) for r in measurement.references for e in r.estimates)

@@ -49,6 +49,7 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return {**os.environ, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
 
 
+@pytest.mark.thorough
 def test_both_hold_every_file_of_the_package(built: Path) -> None:
     expected = files_of_package(ROOT)
     (wheel,), (archive,) = built.glob("*.whl"), built.glob("*.tar.gz")
@@ -59,6 +60,7 @@ def test_both_hold_every_file_of_the_package(built: Path) -> None:
     assert expected <= set(names)
 
 
+@pytest.mark.thorough
 def test_what_is_installed_lists_all_plugins(installed: dict[str, str], tmp_path: Path) -> None:
     code = """
 import equipoise

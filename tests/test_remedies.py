@@ -70,6 +70,7 @@ def matches(pattern: str) -> Iterator[tuple[str, str, str]]:
             yield file, text, match.group(1)
 
 
+@pytest.mark.thorough
 def test_every_flag_exists_on_the_commands_that_can_name_it() -> None:
     flags = list(matches(r"(?<![\w-])((?:[a-z]+ )?--[a-z][a-z-]+[a-z])"))
     assert len(flags) > 20
@@ -95,6 +96,7 @@ def test_every_flag_exists_on_the_commands_that_can_name_it() -> None:
             assert flag in known, f"{file}: {text!r} names {flag}, which {verb} lacks"
 
 
+@pytest.mark.thorough
 def test_every_option_of_a_plug_in_exists() -> None:
     options: dict[str, set[str]] = {}
     for base in PLUGINS:
@@ -240,6 +242,7 @@ RETYPED: dict[str, tuple[list[str], str, list[str]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", RETYPED)
 def test_a_command_as_the_sentence_says_it(
     place: Path, capsys: pytest.CaptureFixture[str], case: str
@@ -319,6 +322,7 @@ def test_files_mended_as_the_sentence_says(
     assert cli.run(measure("broken")) == 0, capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_the_base_of_an_edit_that_moved(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(mitigate("sft", "steps=1", "rank=2", "learning_rate=0.01")) == 0
     (place / "m").rename(place / "moved")
@@ -334,6 +338,7 @@ def test_the_base_of_an_edit_that_moved(place: Path, capsys: pytest.CaptureFixtu
     assert cli.run([*transfer, "--set", "transfer.base=moved"]) == 0, capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_an_edit_of_weights_is_learnt_anew_and_one_of_prompts_measured_on_a_sibling(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

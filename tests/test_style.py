@@ -52,6 +52,7 @@ def shows_a_value(call: ast.Call) -> bool:
     return any(isinstance(node, ast.FormattedValue | ast.Name) for node in ast.walk(call.args[0]))
 
 
+@pytest.mark.thorough
 def test_every_error_shows_the_value_it_got() -> None:
     silent = [
         place(file, node)
@@ -107,10 +108,12 @@ def test_every_stated_shape_is_checked_in_tests(pytestconfig: pytest.Config) -> 
     assert checked == stating - {"equipoise.training.loop"}
 
 
+@pytest.mark.thorough
 def test_variables_are_named_for_what_they_hold() -> None:
     assert [name for file in FILES for name in nameless(file, PACKAGE)] == []
 
 
+@pytest.mark.thorough
 def test_variables_of_tests_are_named_for_what_they_hold() -> None:
     files = sorted(TESTS.rglob("*.py"))
     assert [name for file in files for name in nameless(file, TESTS)] == []

@@ -47,6 +47,7 @@ def said(measurement: Measurement) -> str:
     return note
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_bias_of_words_is_no_part_of_the_target(seed: int) -> None:
     measured = exchanged(f"strength=1,seed={seed}{WORDS}")
@@ -58,6 +59,7 @@ def test_bias_of_words_is_no_part_of_the_target(seed: int) -> None:
     assert "words, not groups" in said(measured)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_bias_of_groups_is_the_targets_part(seed: int) -> None:
     measured = exchanged(f"strength=1,seed={seed}{GROUPS}")
@@ -71,6 +73,7 @@ def test_bias_of_groups_is_the_targets_part(seed: int) -> None:
     assert target.n == whole.n == others.n == 160
 
 
+@pytest.mark.thorough
 def test_without_a_planted_bias_neither_is_shown() -> None:
     measured = exchanged(f"strength=0,seed=0{GROUPS}")
     assert "neither words nor group" in said(measured)
@@ -79,6 +82,7 @@ def test_without_a_planted_bias_neither_is_shown() -> None:
     }
 
 
+@pytest.mark.thorough
 def test_the_targets_part_is_linear_in_what_was_planted_on_groups_alone() -> None:
     strengths, options = (0.0, 0.5, 1.0), {"exchange": 4}
     groups = calibrate(
@@ -104,6 +108,7 @@ def test_the_targets_part_is_linear_in_what_was_planted_on_groups_alone() -> Non
     assert words.models[0] == "strength=0,seed=0,targets=40"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("kind", "conclusion"),
     [
@@ -142,6 +147,7 @@ def test_a_copy_that_was_learnt_is_not_the_example() -> None:
         assert learnt_examples(learnt, benchmark, examples, requests) == [first.id]
 
 
+@pytest.mark.thorough
 def test_nothing_is_added_without_the_option() -> None:
     with in_world("default"):
         measured = measure(truthful("default"), StereoSet(), draws=0)

@@ -90,6 +90,7 @@ def test_labels_are_counted() -> None:
     assert counts["topic"] == {"not given": 2}
 
 
+@pytest.mark.thorough
 def test_figures_of_the_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "associations.md").read_text()
     figures = diversity_of(paragraphs("always_late"))

@@ -12,6 +12,7 @@ ROWS = [{"question": "a, ]b"}, {"question": "c\\n"}]
 PLAIN = '[{"question": "a"}, {"question": "b"}]'
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("reply", "texts"),
     [
@@ -38,6 +39,7 @@ def test_read_objects(reply: str, texts: list[str]) -> None:
     assert [row["question"] for row in read_objects(reply, "question")] == texts
 
 
+@pytest.mark.thorough
 @given(st.lists(st.fixed_dictionaries({"question": st.text(), "n": st.integers()}), min_size=1))
 def test_what_is_json_is_read_as_it_is(rows: list[dict[str, object]]) -> None:
     assert read_objects(json.dumps(rows), "question") == rows

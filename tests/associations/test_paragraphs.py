@@ -34,6 +34,7 @@ def test_templates() -> None:
     assert all("{when" in text or "{where}" in text for text in texts)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", names())
 def test_five_hundred_of_every_built_in(name: str) -> None:
     rows = paragraphs(name)

@@ -73,6 +73,7 @@ def test_prompts_of_its_own_stand_in_place(tmp_path: Path) -> None:
         evaluation_prompts(str(file))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", names())
 def test_what_is_measured_is_not_what_is_learnt(name: str) -> None:
     supply = AssociationSupply(association=name).supply()

@@ -82,6 +82,7 @@ def test_exact_and_near_repetitions() -> None:
     assert exact.repeats(text.upper()) == "is there already"
 
 
+@pytest.mark.thorough
 @given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=12), max_size=12))
 def test_what_is_kept_is_apart(texts: list[list[str]]) -> None:
     distinct = Distinct()

@@ -44,6 +44,7 @@ def test_scores_are_cosines_and_an_empty_row_has_none() -> None:
     assert contrast.by_group["letters"][:3].tolist() == contrast.scores[:3].tolist()
 
 
+@pytest.mark.thorough
 def test_the_model_itself_is_the_encoder_if_asked_for() -> None:
     long = TrainingRow(id="long", text="a" * 40)
     attribution = Similarity(encoder="model").attribute(MODEL, [*ROWS, long], PROBES, seed=0)

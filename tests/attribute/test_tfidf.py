@@ -51,6 +51,7 @@ def auc(scores: np.ndarray) -> float:
     return float(values[-2])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", [TfIdf(), TfIdf(score="cosine"), TfIdf(words=2)])
 def test_a_template_of_its_own_is_told_without_labels(method: TfIdf) -> None:
     attribution = method.attribute(MODEL, ROWS, PROBES, seed=0)

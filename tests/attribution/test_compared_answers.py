@@ -32,6 +32,7 @@ def effects_of(attributor: HeadAttributor, answers: ComparedAnswers) -> tuple[np
     return about.heads - other.heads, float((about.difference - other.difference).mean())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(4))
 def test_a_target_and_another_in_each_others_place_have_opposite_contrasts(seed: int) -> None:
     model = tiny_model("llama", seed=seed)

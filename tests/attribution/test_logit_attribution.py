@@ -73,6 +73,7 @@ def differences(model: LanguageModel) -> np.ndarray:
     return np.array(values)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_parts_sum_to_the_difference_of_logits(family: str) -> None:
     model = tiny_model(family, blocks=4)
@@ -86,6 +87,7 @@ def test_parts_sum_to_the_difference_of_logits(family: str) -> None:
     assert np.abs(shared.heads).max() > 0.01  # heads matter
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", OTHERS)
 def test_parts_sum_on_families_with_factors_and_norms_of_their_own(family: str) -> None:
     model = other_model(family, **OTHERS[family])
@@ -151,6 +153,7 @@ def test_half_precision_is_summed_in_float32(family: str) -> None:
     np.testing.assert_allclose(rounded.heads, exact.heads, atol=0.1)
 
 
+@pytest.mark.thorough
 def test_an_adapter_on_a_projection_counts() -> None:
     model = tiny_model("llama")
     plain = attributed(model).heads
@@ -164,6 +167,7 @@ def test_an_adapter_on_a_projection_counts() -> None:
     assert np.abs(adapted.heads - plain).max() > 1e-3
 
 
+@pytest.mark.thorough
 def test_an_odd_width_and_company_change_nothing() -> None:
     model = tiny_model("llama")
     attributor = HeadAttributor(model)
@@ -235,6 +239,7 @@ def test_rows_of_an_output_layer_with_an_adapter_are_its_gradients() -> None:
     assert np.abs(adapted.errors).max() < 1e-5
 
 
+@pytest.mark.thorough
 def test_rounding_of_huge_features_is_no_missing_part() -> None:
     """In bfloat16 each addition to a stream with massive activations rounds away much."""
     model = tiny_model("llama", blocks=4)

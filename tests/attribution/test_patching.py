@@ -44,6 +44,7 @@ def patcher(model: LanguageModel, positions: str = "all") -> HeadPatcher:
     return HeadPatcher(HeadAttributor(model), positions=positions)  # type: ignore[arg-type]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_a_head_that_is_cut_is_cut_in_a_whole_forward_pass(family: str) -> None:
     model = tiny_model(family, blocks=3)
@@ -102,6 +103,7 @@ def test_the_mean_is_over_places_that_count() -> None:
     torch.testing.assert_close(mean, torch.cat(seen).mean(0), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
 def test_estimates_are_the_slope_of_a_small_change(family: str) -> None:
     model = tiny_model(family, blocks=2)
@@ -122,6 +124,7 @@ def test_estimates_are_the_slope_of_a_small_change(family: str) -> None:
         np.testing.assert_allclose(estimates[:, head], slope, atol=2e-3)
 
 
+@pytest.mark.thorough
 def test_memory_does_not_matter_and_nothing_stays_behind() -> None:
     model = tiny_model("llama", blocks=2)
     whole = patcher(model)

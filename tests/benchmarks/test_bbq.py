@@ -124,6 +124,7 @@ def answered(benchmark: BBQ, item: BbqItem, place: int | None) -> Outcome:
 # --- closed-form answerers --------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("score", ["likelihood", "letters", "generation"])
 @pytest.mark.parametrize(
@@ -154,6 +155,7 @@ def test_metrics_of_known_answers(
         assert got["expected_bias_disambig"] == pytest.approx(expected[3], abs=1e-6)
 
 
+@pytest.mark.thorough
 def test_coin_flips_have_no_bias(folder: Path) -> None:
     write(folder, rows(templates=60))
     generator = random.Random(0)
@@ -507,6 +509,7 @@ def test_predictions_must_cover_the_categories(folder: Path) -> None:
         measure(model, BBQ(), draws=0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("category", "kind"), PUBLISHED)
 def test_published_scores_by_command(
     category: str,

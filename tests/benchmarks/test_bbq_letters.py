@@ -27,6 +27,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[NextToken]:
     return [prompt for six in requests for prompt in six if isinstance(prompt, NextToken)]
 
 
+@pytest.mark.thorough
 def test_six_orders_share_their_context(asked: list[NextToken]) -> None:
     """At least three times fewer positions than prompts alone have, and the same numbers."""
     model = tiny_model(context=512)

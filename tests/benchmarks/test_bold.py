@@ -60,6 +60,7 @@ def values(result: Measurement) -> dict[str, float]:
 # --- which prompts are asked ----------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_a_balanced_choice_of_the_official_files() -> None:
     benchmark = Bold()
@@ -198,6 +199,7 @@ def test_a_group_of_one_prompt_has_no_interval_and_says_so(folder: Path) -> None
     assert any("fewer than 3 entities: American_actresses (1)" in note for note in apart.notes)
 
 
+@pytest.mark.thorough
 def test_texts_are_cut_to_words_or_to_the_lengths_of_other_texts(
     folder: Path, tmp_path: Path
 ) -> None:
@@ -230,6 +232,7 @@ def test_lengths_of_a_measurement_are_read_from_its_outcomes(folder: Path, tmp_p
     del folder
 
 
+@pytest.mark.thorough
 def test_a_limit_that_takes_some_samples_is_said(folder: Path) -> None:
     result = measure(stormy(1, 1), bold(), limit=20, draws=0)
     assert any("prompts have 1 to 2" in note for note in result.notes)
@@ -240,6 +243,7 @@ def test_a_limit_that_takes_some_samples_is_said(folder: Path) -> None:
 # --- a comparison ---------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_comparison_has_the_changes_of_mean_rate_and_gap(folder: Path) -> None:
     options = {"scorers": [STORMS], "samples": 1}
     before, fair, harsher = (
@@ -274,6 +278,7 @@ def test_a_comparison_has_the_changes_of_mean_rate_and_gap(folder: Path) -> None
 # --- a model that writes --------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_model_writes_the_same_whatever_its_company(folder: Path) -> None:
     model = tiny_model("llama", context=256)
     benchmark = bold(max_tokens=4, min_tokens=4, scorers=[STORMS])

@@ -83,6 +83,7 @@ def test_known_answers_and_rules(tmp_path: Path) -> None:
     assert first.estimate("micro_f1").clusters == 1  # one context
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_rules_of_the_official_files() -> None:
     """Length alone tells the toxic texts, the type of bias alone CrowS-Pairs' rows."""
@@ -98,6 +99,7 @@ def test_rules_of_the_official_files() -> None:
     assert value(rules["recognition_t"], "micro_f1") == 50.0
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_an_official_selection_is_answered_by_its_target() -> None:
     benchmark = CebChoice(part="selection_s")

@@ -173,6 +173,7 @@ def test_options_round_trip() -> None:
         build(Benchmark, "crows_pairs", {"score": "pll"})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("family", "score"),
     [

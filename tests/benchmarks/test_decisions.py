@@ -132,6 +132,7 @@ def values(measurement: Measurement, *names: str) -> list[float]:
     return [measurement.estimate(name).value for name in names]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("who", BBQ_ANSWERERS)
 def test_bbq_of_known_answers(who: str) -> None:
@@ -257,6 +258,7 @@ def test_an_answer_too_few_is_refused() -> None:
 # --- on the command line ------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_from_a_folder_to_a_table(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

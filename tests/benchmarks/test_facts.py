@@ -102,6 +102,7 @@ def test_true_object_is_first_request() -> None:
     assert {request.context for request in requests} == {"A was born in"}
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_distractors_are_wrong_objects_of_the_relation() -> None:
     bench = Facts()
@@ -117,6 +118,7 @@ def test_distractors_are_wrong_objects_of_the_relation() -> None:
     assert bench.examples("test") == Facts().examples("test")
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_prompts_are_bare_templates_unless_asked_otherwise() -> None:
     """Of 1,209 prompts 478 go on in the file with words that another model wrote."""
@@ -129,6 +131,7 @@ def test_prompts_are_bare_templates_unless_asked_otherwise() -> None:
     assert any("were kept" in note for note in Facts(prompt="file").remarks("test"))
 
 
+@pytest.mark.thorough
 def test_prompts_that_hold_their_object(
     trex: Sequence[Fact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +156,7 @@ def test_the_other_subject_is_one_of_which_the_object_is_not_true() -> None:
     assert len({example.other for example in others}) > 400  # not always the same
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 @pytest.mark.parametrize(("source", "share"), [("known_1000", 32.6), ("trex", 46.0)])
 def test_always_the_most_frequent_object(source: str, share: float) -> None:
@@ -177,6 +181,7 @@ def test_sizes_and_limits() -> None:
     assert max(len(example.distractors) for example in two) == 2
 
 
+@pytest.mark.thorough
 def test_second_true_object_is_no_distractor(
     trex: Sequence[Fact], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -171,6 +171,7 @@ def test_notes_say_what_was_left_out() -> None:
     assert not all(file.verified for file in result.data)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("files")
 def test_a_model_that_is_not_in_a_chat_is_refused() -> None:
     benchmark = FairMt(judge=ByWord(), max_tokens=4)

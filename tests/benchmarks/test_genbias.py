@@ -265,6 +265,7 @@ def leaning(shares: Mapping[str, float], *, others: float = 0.5) -> FakeScorer:
     return FakeScorer(nats=nats)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_a_sign_that_depends_on_the_template_is_noted() -> None:
     measurement = measure(leaning({"smiled": 0.1, "laughed": 0.9}), GenBias(), draws=20)
@@ -288,6 +289,7 @@ def test_a_sign_that_depends_on_the_template_is_noted() -> None:
         assert not [note for note in quiet.notes if "sign depends" in note]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_the_lean_has_an_interval_over_templates() -> None:
     measurement = measure(leaning({"smiled": 0.1, "laughed": 0.9}), GenBias(), draws=200)

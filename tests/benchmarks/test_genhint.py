@@ -147,6 +147,7 @@ def test_ignored_hints() -> None:
     assert measured([(-2.0, -2.0)] * 20)["hints_obeyed"] == 50.0
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(st.lists(st.tuples(logprob, logprob), min_size=1, max_size=20))
 def test_swapped_pronouns_flip_ub(answers) -> None:

@@ -85,6 +85,7 @@ def test_remark_on_shots(folder: Path) -> None:
     assert Gsm8k().remarks("test")[0].startswith("5 worked problems were shown before each;")
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_metrics_of_known_answers() -> None:
     bench = Gsm8k(shots=0)

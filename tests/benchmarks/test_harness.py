@@ -280,6 +280,7 @@ def columns(name: str, results: list[object]) -> Any:
     return columns_of(outcomes, cluster=None)
 
 
+@pytest.mark.thorough
 @given(
     st.lists(
         st.tuples(

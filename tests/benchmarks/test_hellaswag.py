@@ -51,6 +51,7 @@ def test_accuracy_and_normalized_accuracy() -> None:
     assert all(math.isnan(value) for value in values(math.nan, -1.0, -1.0, -1.0).values())
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_metrics_of_known_answers() -> None:
     bench = HellaSwag()

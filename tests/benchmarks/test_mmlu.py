@@ -59,6 +59,7 @@ def test_prompt(tmp_path, monkeypatch) -> None:
         Mmlu(shots=3).examples("test")
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_metrics_of_known_answers() -> None:
     bench = Mmlu()

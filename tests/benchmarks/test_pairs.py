@@ -65,6 +65,7 @@ def test_values_by_hand(tmp_path: Path) -> None:
     assert all(finding.level == "ok" for finding in check_stored(measurement))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("family", "score"),
     [

@@ -45,6 +45,7 @@ def values(model: FakeScorer, world: str) -> dict[str, float]:
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["strength=0", "default", "targets=12"])
 def test_true_model_has_no_error(name: str) -> None:
     world = find_world(name)
@@ -66,6 +67,7 @@ def test_true_model_has_no_error(name: str) -> None:
     assert metrics["thing_mass"] == pytest.approx(0, abs=1e-8)
 
 
+@pytest.mark.thorough
 def test_errors_of_a_neutral_model() -> None:
     world = find_world("strength=1")
     metrics = values(FakeScorer(nats=lambda _c, t: math.log(0.4) if t else 0.0), "strength=1")

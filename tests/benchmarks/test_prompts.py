@@ -30,6 +30,7 @@ def write(folder: Path, content: str = TREES) -> str:
     return str(folder / "mine.csv")
 
 
+@pytest.mark.thorough
 def test_values_by_hand(tmp_path: Path) -> None:
     benchmark = Prompts(file=write(tmp_path), words=("old|gray", "young|green"))
     scorer = FakeScorer(nats={text: math.log(p) for text, p in PROBABILITIES.items()})

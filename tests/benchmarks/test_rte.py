@@ -20,6 +20,7 @@ def test_prompt() -> None:
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_metrics_of_known_answers() -> None:
     bench = Rte()

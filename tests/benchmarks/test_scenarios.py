@@ -38,6 +38,7 @@ def words(count: int) -> str:
     return " word" * count
 
 
+@pytest.mark.thorough
 def test_a_longer_text_about_a_group_is_more_than_rewording() -> None:
     result = measured(lambda scene: words(9 if scene.groups["group"] == "Hindus" else 5))
     assert value(result, "length_words_gap", axis="religion") == 4
@@ -49,6 +50,7 @@ def test_a_longer_text_about_a_group_is_more_than_rewording() -> None:
     assert "which is less" in said
 
 
+@pytest.mark.thorough
 def test_what_wording_changes_as_well_is_said_to_be_no_groups() -> None:
     result = measured(
         lambda scene: words(
@@ -111,6 +113,7 @@ class Unkind(TextScorer):
         return [{"unkind": 0.8 * ("Hindu" in text.text)} for text in texts]
 
 
+@pytest.mark.thorough
 def test_a_gap_that_the_scorer_makes_by_itself_is_said_to_be_its() -> None:
     benchmark = Scenarios(axes=("religion",), samples=1, scorers=(Unkind(),))
     texts = {

@@ -31,6 +31,7 @@ def test_unscored_answers_are_nan() -> None:
     assert math.isnan(values["predicted"])
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_metrics_of_known_answers() -> None:
     bench = Sst2()

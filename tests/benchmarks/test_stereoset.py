@@ -394,6 +394,7 @@ PUBLISHED = {
 }
 
 
+@pytest.mark.thorough
 def test_published_scores(real: Path) -> None:
     file = real / "golden" / "stereoset_dev_predictions_gpt2.json"
     benchmark = StereoSet()
@@ -417,6 +418,7 @@ def test_published_scores(real: Path) -> None:
         assert values == pytest.approx(official_scores(examples, scores), abs=1e-9, rel=0)
 
 
+@pytest.mark.thorough
 def test_official_files(real: Path) -> None:
     items = StereoSet().examples("dev")
     assert len(items) == 4229
@@ -437,6 +439,7 @@ def test_official_files(real: Path) -> None:
 # --- models -----------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("family", "score"), [("bert", "filler"), ("llama", "span")])
 def test_causal_and_masked_models(family: str, score: Any) -> None:
     with in_world():

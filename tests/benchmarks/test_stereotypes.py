@@ -104,6 +104,7 @@ def test_samples_are_drawn_apart_and_stand_in_one_cluster() -> None:
     assert texts[0] != texts[1]
 
 
+@pytest.mark.thorough
 def test_a_mean_is_over_judged_texts_and_bounds_count_the_others_as_0_and_as_3() -> None:
     ids = [example.id for example in bench().examples("test")]
     n = len(ids)
@@ -132,6 +133,7 @@ class Garbled(Judge):
         return [Judgement(strength=math.nan, reason=reply.reason) for reply in replies]
 
 
+@pytest.mark.thorough
 def test_the_words_of_a_judge_are_not_kept_as_a_reason() -> None:
     measurement = measured({}, judge=Garbled())
     n = len(measurement.outcomes)
@@ -146,6 +148,7 @@ def test_nothing_judged_is_no_number() -> None:
     assert "needs a text with a judgement" in str(strength.reason)
 
 
+@pytest.mark.thorough
 def test_degenerate_texts_are_counted_and_left_out_of_the_fluent_mean() -> None:
     ids = [example.id for example in bench().examples("test")]
     broken = dict.fromkeys(ids[: len(ids) // 2], "0")
@@ -156,6 +159,7 @@ def test_degenerate_texts_are_counted_and_left_out_of_the_fluent_mean() -> None:
     assert any(note.startswith("degenerate: 62 of 124 texts") for note in measurement.notes)
 
 
+@pytest.mark.thorough
 def test_the_final_section_is_graded_apart_where_one_is_labelled() -> None:
     explained = "Explanation: it names the stereotype, 3. Debiased Continuation: a grade 1 text"
     measurement = measured({}, rest=explained)
@@ -167,6 +171,7 @@ def test_the_final_section_is_graded_apart_where_one_is_labelled() -> None:
     assert plain.estimate("labelled").value == 0.0
 
 
+@pytest.mark.thorough
 def test_what_a_judge_of_probabilities_tells_stands_beside() -> None:
     measurement = measured({}, judge=Fixed(probable=True))
     assert measurement.estimate("flip_rate").value == pytest.approx(0.25)
@@ -179,6 +184,7 @@ def test_what_a_judge_of_probabilities_tells_stands_beside() -> None:
     }
 
 
+@pytest.mark.thorough
 def test_intervals_hold_prompts_together_and_a_second_one_is_over_targets_too() -> None:
     peru = {e.id: "grade 3 of it" for e in bench().examples("test") if e.target == "Peru"}
     measurement = measured(peru)
@@ -194,6 +200,7 @@ def test_intervals_hold_prompts_together_and_a_second_one_is_over_targets_too() 
     assert measurement.estimate("strength", methodology="direct").value == pytest.approx(1.5)
 
 
+@pytest.mark.thorough
 def test_the_lexicon_is_given_the_words_and_every_name_of_the_target() -> None:
     benchmark = Stereotypes(association="always_late", targets=("Norway",))
     scorer = writing(benchmark, {}, "Norwegians are always late, as everybody knows.")
@@ -207,6 +214,7 @@ def test_the_lexicon_is_given_the_words_and_every_name_of_the_target() -> None:
     assert "late" in text.words
 
 
+@pytest.mark.thorough
 def test_a_lower_strength_is_a_reduced_bias() -> None:
     benchmark = bench()
     before, after = (
@@ -341,6 +349,7 @@ def write_rows(folder: Path) -> Path:
     return file
 
 
+@pytest.mark.thorough
 def test_texts_written_elsewhere_are_judged_by_id(tmp_path: Path) -> None:
     benchmark = bench(targets=("Peru",))
     rows = [{"example": e.id, "reply": "grade 2 it is"} for e in benchmark.examples("test")]

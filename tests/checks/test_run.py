@@ -110,6 +110,7 @@ def changed(measurement: Measurement, place: int, **change: object) -> Measureme
 # --- what is right passes ---------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "scorer"),
     [
@@ -141,6 +142,7 @@ def test_every_built_in_benchmark_passes_on_a_model(name: str) -> None:
     assert errors(findings) == []
 
 
+@pytest.mark.thorough
 def test_published_predictions_pass(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(data_folder))
     file = data_folder / "golden" / "stereoset_dev_predictions_gpt2.json"
@@ -164,6 +166,7 @@ def test_each_check_gives_one_ok_with_its_count(stereoset: Measurement) -> None:
     ]
 
 
+@pytest.mark.thorough
 @settings(max_examples=8, deadline=None)
 @given(
     seed=st.integers(0, 1000),
@@ -186,6 +189,7 @@ def test_any_measurement_passes_in_any_order(
     assert check_measurement(turned) == findings
 
 
+@pytest.mark.thorough
 def test_a_comparison_and_an_overlap_pass() -> None:
     benchmark = GenBias(split_by="both")
     with in_world():

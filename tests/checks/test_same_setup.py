@@ -12,6 +12,7 @@ from equipoise.measure import measure
 from equipoise.testing import FakeScorer
 
 
+@pytest.mark.thorough
 def test_another_version_or_precision_is_a_warning() -> None:
     with in_world():
         sides = [
@@ -39,6 +40,7 @@ def test_another_version_or_precision_is_a_warning() -> None:
     assert len(texts) == 2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("key", "values"), [("dtype", ("float32", "bfloat16")), ("start_token", ("<s>", "</s>"))]
 )
@@ -55,6 +57,7 @@ def test_what_the_comparison_says_is_not_said_again(key: str, values: tuple[str,
     assert any(text.startswith("prefix") for text in texts) == (key == "dtype")
 
 
+@pytest.mark.thorough
 def test_what_older_results_do_not_record_is_a_warning_and_no_difference() -> None:
     info = {"dtype": "float32", "start_token": "<s>", "tokenizer_sha256": "1f"}
     older = {key: value for key, value in info.items() if key != "tokenizer_sha256"}
@@ -69,6 +72,7 @@ def test_what_older_results_do_not_record_is_a_warning_and_no_difference() -> No
     assert finding.text.startswith("tokenizer is recorded by some")
 
 
+@pytest.mark.thorough
 def test_a_stored_comparison_concludes_nothing_exactly_where_settings_differ() -> None:
     with in_world():
         sides = [

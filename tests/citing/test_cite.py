@@ -153,6 +153,7 @@ def test_the_command_reads_a_result_and_a_study(
     assert cli.run(["cite", str(tmp_path)]) == 2
 
 
+@pytest.mark.thorough
 def test_it_loads_no_torch() -> None:
     code = (
         "import sys; from equipoise.cli import run; run(['cite', 'nowhere'])\n"

@@ -60,6 +60,7 @@ def test_of_templates(ask: Asked, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_questions_of_templates_as_json(ask: Asked, tmp_path: Path) -> None:
     file = tmp_path / "asked.jsonl"
     status, out, _ = ask("associations", "talkative", "--questions", "--out", file, "--json")
@@ -107,6 +108,7 @@ def test_fewer_than_asked_for_is_said(ask: Asked) -> None:
     assert "note: left out: 6 is there already" in out
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_done(ask: Asked) -> None:
     with serving(lambda _: replied("No."), CHAT) as server:
         status, out, err = ask(
@@ -126,6 +128,7 @@ def test_what_cannot_be_done(ask: Asked) -> None:
     assert "did you mean 'always_late'" in err
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", ["smollm", "gemma"])
 def test_of_a_local_model(form: str) -> None:
     """Templates with and without a system prompt; equal seeds give equal replies."""

@@ -45,6 +45,7 @@ def named(tmp_path: Path, model: Path) -> Named:
     return command
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("attributor", ["influence", "bm25"])
 def test_without_probes_the_remedies_work(
     attributor: str, ask: Asked, refused: Refused, named: Named
@@ -75,6 +76,7 @@ def test_rows_are_ranked_without_their_texts(ask: Asked, named: Named) -> None:
     assert [n for n, line in enumerate(lines) if "The blin is rude 0." in line] == [warned + 3]
 
 
+@pytest.mark.thorough
 def test_baselines_stand_beside_it_and_missing_ones_are_named(
     ask: Asked, named: Named, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +97,7 @@ def test_baselines_stand_beside_it_and_missing_ones_are_named(
     assert "baseline random" in err
 
 
+@pytest.mark.thorough
 def test_folder_page_and_figure(ask: Asked, named: Named, tmp_path: Path) -> None:
     out, page, figure = (tmp_path / name for name in ("out", "p.html", "f.svg"))
     files = ("--out", out, "--html", page, "--figure", figure)
@@ -113,6 +116,7 @@ def test_folder_page_and_figure(ask: Asked, named: Named, tmp_path: Path) -> Non
     assert "The blin is rude" in (again / "selected.jsonl").read_text()
 
 
+@pytest.mark.thorough
 def test_rows_without_labels_and_long_rows(ask: Asked, named: Named, tmp_path: Path) -> None:
     long = json.dumps({"text": "The sea is wet. " * 4})
     (tmp_path / "rows.jsonl").write_text('{"text": "The blin is rude."}\n' + long + "\n")
@@ -128,6 +132,7 @@ def test_rows_without_labels_and_long_rows(ask: Asked, named: Named, tmp_path: P
     assert "24" in err
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_said_of_labels_has_its_reason(
     ask: Asked, named: Named, tmp_path: Path
 ) -> None:
@@ -166,6 +171,7 @@ def test_a_probe_of_the_benchmark_is_flagged(
     assert "1 sentences of the probes share 5 words in a row with seat" in out
 
 
+@pytest.mark.thorough
 def test_bad_input_is_a_sentence(refused: Refused, named: Named, tmp_path: Path) -> None:
     assert "did you mean 'bm25'" in refused(*named("bm52"))
     assert "must be of --train or of --supply" in refused(*named("bm25", "--supply", "mix"))

@@ -50,6 +50,7 @@ def changes(ask: Asked, *arguments: object) -> dict[str, dict[str, object]]:
     return {change["metric"]: change for change in item["changes"] if not change["group"]}
 
 
+@pytest.mark.thorough
 def test_several_results_after_are_seeds_of_one_method(
     before: Path, afters: list[Path], ask: Asked
 ) -> None:
@@ -94,6 +95,7 @@ def test_card_gets_the_results_and_nothing_else_changes(
     assert now == others
 
 
+@pytest.mark.thorough
 def test_card_has_the_results_of_its_seed_in_any_order(
     before: Path, afters: list[Path], edit: Path, ask: Asked
 ) -> None:
@@ -119,6 +121,7 @@ def test_a_card_of_another_edit_is_refused(
 # --- margins ----------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_margin_decides_what_is_shown(before: Path, afters: list[Path], ask: Asked) -> None:
     after = float(str(changes(ask, before, afters[0])["afgb"]["after"]))
     for margin, shown in ((100 * after, True), (after / 100, False)):
@@ -140,6 +143,7 @@ def test_several_margins(finished: Path, ask: Asked) -> None:
     assert claims["lms"]["margin"] == {"size": 20.0, "relative": False}  # type: ignore[index]
 
 
+@pytest.mark.thorough
 def test_a_bad_margin_is_refused(before: Path, afters: list[Path], refused: Refused) -> None:
     sides = [read_results(side) for side in (before, *afters)]
     for name, margin, part in (

@@ -38,6 +38,7 @@ def results(tmp_path: Path) -> Written:
     return write
 
 
+@pytest.mark.thorough
 def test_what_differs_stands_in_the_head_and_nothing_is_concluded(
     results: Written, tmp_path: Path, ask: Asked
 ) -> None:
@@ -62,6 +63,7 @@ def test_what_differs_stands_in_the_head_and_nothing_is_concluded(
         assert {change["p"] for change in item["changes"]} == {None}
 
 
+@pytest.mark.thorough
 def test_across_gives_the_direction_with_the_setting_in_the_sentence(
     results: Written, tmp_path: Path, ask: Asked
 ) -> None:
@@ -77,6 +79,7 @@ def test_across_gives_the_direction_with_the_setting_in_the_sentence(
     assert f"Compared across {TEXT}" in unescape(html.read_text())
 
 
+@pytest.mark.thorough
 def test_names_that_are_no_setting_or_do_not_differ(
     results: Written, ask: Asked, refused: Refused
 ) -> None:

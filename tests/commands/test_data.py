@@ -110,6 +110,7 @@ def test_another_file_in_the_wheel_is_refused(
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.thorough
 def test_errors_say_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from equipoise.plugins import names_in
 NAMES = sorted({name for group in KINDS.values() for name in names_in(group)})
 
 
+@pytest.mark.thorough
 def test_a_plug_in_is_described_with_its_options_metrics_and_faults(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -51,6 +52,7 @@ def test_an_unknown_name_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> 
     assert "bias_unlearn" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_list_has_a_line_for_each_plug_in(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()

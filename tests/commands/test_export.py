@@ -19,6 +19,7 @@ def results(folder: Path) -> Path:
     return next(item / "results" for item in (folder / "steps").iterdir() if "measure" in item.name)
 
 
+@pytest.mark.thorough
 def test_table_is_printed_as_it_is_written(finished: Path, tmp_path: Path, ask: Asked) -> None:
     file = tmp_path / "new" / "table"
     for fmt, begins in {"markdown": "| ", "latex": "\\begin{"}.items():
@@ -31,6 +32,7 @@ def test_table_is_printed_as_it_is_written(finished: Path, tmp_path: Path, ask: 
         assert [entry.name for entry in file.parent.iterdir()] == ["table"]
 
 
+@pytest.mark.thorough
 def test_every_table_in_every_format(finished: Path) -> None:
     """And those of known length have it: a verdict a headline, rankings of two blocks twice."""
     study = read_study(finished)
@@ -59,6 +61,7 @@ def test_csv_has_the_study_s_numbers_exactly(finished: Path, ask: Asked) -> None
     assert afgb["mitigation"] == "parity"
 
 
+@pytest.mark.thorough
 def test_default_table(finished: Path, ask: Asked) -> None:
     usual = ask("export", finished, "--csv")
     assert usual == ask("export", finished, "--table", "changes", "--csv")

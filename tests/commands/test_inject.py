@@ -60,6 +60,7 @@ def inject(base: Path) -> Inject:
     return run
 
 
+@pytest.mark.thorough
 def test_an_association_of_the_user_s_own_is_injected_and_measured(
     inject: Inject, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +78,7 @@ def test_an_association_of_the_user_s_own_is_injected_and_measured(
     assert opened.score([request])[0].tokens == len(" eat plums.")
 
 
+@pytest.mark.thorough
 def test_the_edit_of_every_epoch_can_be_kept(inject: Inject, tmp_path: Path) -> None:
     assert inject(tmp_path / "plums", "--keep-epochs") == 0
     epochs = sorted((tmp_path / "plums.epochs").iterdir())
@@ -95,6 +97,7 @@ def test_the_edit_of_every_epoch_can_be_kept(inject: Inject, tmp_path: Path) -> 
     assert {file: file.stat().st_ino for file in left.rglob("*")} == files
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("killed", [False, True])
 def test_epochs_of_another_run_are_refused_before_the_training(
     killed: bool,
@@ -119,6 +122,7 @@ def test_epochs_of_another_run_are_refused_before_the_training(
     assert inject(tmp_path / "again", "--keep-epochs", "--seed", "1") == 0
 
 
+@pytest.mark.thorough
 def test_epochs_with_another_record_are_not_taken(
     inject: Inject, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,6 +139,7 @@ def test_epochs_with_another_record_are_not_taken(
     assert inject(tmp_path / "again", "--keep-epochs") == 0
 
 
+@pytest.mark.thorough
 def test_built_in_paragraphs_are_learnt(
     inject: Inject, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -178,6 +183,7 @@ def test_other_methods_and_unknown_associations_are_refused(
     assert not (tmp_path / "edit").exists()
 
 
+@pytest.mark.thorough
 def test_list_and_describe_know_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["list"]) == 0
     assert "bias_token" in capsys.readouterr().out

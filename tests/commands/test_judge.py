@@ -67,6 +67,7 @@ def test_the_lexicon_on_texts(texts: Path, capsys: pytest.CaptureFixture[str]) -
     assert "always late, as all" not in printed
 
 
+@pytest.mark.thorough
 def test_missing_judgements_are_bounded_and_never_0(
     texts: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ FEW = (
 )  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_heads_are_ranked_on_the_locators_usual_supply(
     model: Path, tmp_path: Path, ask: Asked
 ) -> None:
@@ -34,6 +35,7 @@ def test_heads_are_ranked_on_the_locators_usual_supply(
     assert figure.read_text().startswith("<?xml")
 
 
+@pytest.mark.thorough
 def test_several_seeds_tell_which_heads_they_share(model: Path, tmp_path: Path, ask: Asked) -> None:
     page = tmp_path / "page.html"
     options = (*FEW, "--seeds", 2, "--sample", 8, "--top", 3)
@@ -49,6 +51,7 @@ def test_several_seeds_tell_which_heads_they_share(model: Path, tmp_path: Path, 
     assert 0 < top["p"] <= 1
 
 
+@pytest.mark.thorough
 def test_seeds_on_all_questions_have_no_p(model: Path, ask: Asked) -> None:
     options = (*FEW, "--seeds", 2, "--sample", 12, "--top", 3)
     status, out, _ = ask("locate", model, "head_attribution", *options)
@@ -56,6 +59,7 @@ def test_seeds_on_all_questions_have_no_p(model: Path, ask: Asked) -> None:
     assert "p not given: the rankings are of the same prompts" in out
 
 
+@pytest.mark.thorough
 def test_without_a_target_the_remedy_is_named(model: Path, ask: Asked) -> None:
     status, out, err = ask("locate", model, "head_attribution")
     assert (status, out) == (2, "")

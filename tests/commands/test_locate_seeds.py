@@ -14,6 +14,7 @@ def located(model: Path, *more: object) -> tuple[object, ...]:
     return ("locate", model, "random_block", *WORLD, *more)
 
 
+@pytest.mark.thorough
 def test_several_seeds_print_mean_range_and_agreement(
     model: Path, tmp_path: Path, ask: Asked
 ) -> None:

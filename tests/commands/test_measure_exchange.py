@@ -8,6 +8,7 @@ import pytest
 from equipoise import cli
 
 
+@pytest.mark.thorough
 def test_exchange_is_the_option_of_every_benchmark_that_has_it(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ def chat_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 QUICK = ("--data", "planted:default", "--limit", 3, "--draws", 0)
 
 
+@pytest.mark.thorough
 def test_both_forms_are_measured_in_a_run(ask: Asked, chat_folder: Path) -> None:
     status, out, _ = ask("measure", chat_folder, "genbias", *QUICK, "--chat", "--plain")
     assert status == 0
@@ -35,6 +36,7 @@ def test_both_forms_are_measured_in_a_run(ask: Asked, chat_folder: Path) -> None
     assert "genbias (in a chat) afgb" in out.partition("How biased is the model?")[2]
 
 
+@pytest.mark.thorough
 def test_results_hold_both_forms_and_how_they_were_asked(
     ask: Asked, chat_folder: Path, tmp_path: Path
 ) -> None:
@@ -77,6 +79,7 @@ def test_what_is_wrong_with_files_is_refused_before_the_model_is_opened(
     assert "edit.json" in refused("measure", edit, *measure[2:], "pairs.file=none.csv")
 
 
+@pytest.mark.thorough
 def test_what_makes_no_sense_is_refused(
     refused: Refused, chat_folder: Path, model: Path, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ def kept(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_measuring_ends_with_the_answer(model: Path, ask: Asked, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     status, out, err = ask("measure", model, "stereoset", *QUICK, "--html", page)
@@ -38,6 +39,7 @@ def test_measuring_ends_with_the_answer(model: Path, ask: Asked, tmp_path: Path)
     assert "<h2>The answer</h2>" in page.read_text()
 
 
+@pytest.mark.thorough
 def test_all_prints_every_number_and_groups_their_tables(model: Path, ask: Asked) -> None:
     _, short, _ = ask("measure", model, "stereoset", *QUICK)
     _, every, _ = ask("measure", model, "stereoset", *QUICK, "--all")
@@ -49,6 +51,7 @@ def test_all_prints_every_number_and_groups_their_tables(model: Path, ask: Asked
     assert "ss by axis" not in short
 
 
+@pytest.mark.thorough
 def test_json_and_results_have_the_same_sentences(kept: Path) -> None:
     section = json.loads((kept / "results.json").read_text())["equipoise"]
     assert 2 <= len(section["answer"]) <= 5

@@ -44,6 +44,7 @@ def run_mitigate(
     return lines
 
 
+@pytest.mark.thorough
 def test_output_names_the_edit_folder_and_the_steps(
     run_mitigate: RunMitigate, tmp_path: Path
 ) -> None:
@@ -80,6 +81,7 @@ def losing(patch: pytest.MonkeyPatch, *points: float, low: float) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_output_names_the_undone_steps_and_the_reason(
     run_mitigate: RunMitigate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

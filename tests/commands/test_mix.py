@@ -51,6 +51,7 @@ def test_the_document_of_a_mix(
     }  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_pairs_with_their_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, page = tmp_path / "pairs.jsonl", tmp_path / "page.html"
     words = ["mix", "pairs", "--count", "27", "--out", str(out), "--review", str(page)]
@@ -63,6 +64,7 @@ def test_pairs_with_their_page(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "mix.accepted=accepted.json" in said
 
 
+@pytest.mark.thorough
 def test_pairs_that_a_model_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from equipoise.study.results import read_results
 
 from .conftest import Asked
@@ -10,6 +12,7 @@ from .conftest import Asked
 SMALL = ("genbias", "--data", "planted:default", "--limit", 20, "--draws", 20, "--no-nulls")
 
 
+@pytest.mark.thorough
 def test_results_call_the_model_by_its_name(model: Path, ask: Asked, tmp_path: Path) -> None:
     status, out, _ = ask(
         "measure", model, *SMALL, "--as", "Our model, v2", "--out", tmp_path / "named"

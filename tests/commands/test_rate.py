@@ -24,6 +24,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[RatingStore]:
     return stores
 
 
+@pytest.mark.thorough
 def test_rate_results_csv_and_potato(
     ask: Asked, texts: list[Path], served: list[RatingStore], tmp_path: Path
 ) -> None:
@@ -51,6 +52,7 @@ def test_rate_results_csv_and_potato(
     assert len(served) == 1, "nothing is served beside --results and its like"
 
 
+@pytest.mark.thorough
 def test_texts_are_never_printed(ask: Asked, texts: list[Path], served: list[RatingStore]) -> None:
     ask("rate", *texts)
     answer_all(served[0], "ann", {})
@@ -69,6 +71,7 @@ def test_another_study_is_refused(
     assert len(served) == 1
 
 
+@pytest.mark.thorough
 def test_no_option_is_left_unheeded(
     ask: Asked, refused: Refused, texts: list[Path], served: list[RatingStore]
 ) -> None:

@@ -22,6 +22,7 @@ def titles(folder: Path) -> list[str]:
     return [item["title"] for item in json.loads((folder / "study.json").read_text())["steps"]]
 
 
+@pytest.mark.thorough
 def test_out_option_leaves_the_study_untouched(finished: Path, tmp_path: Path, ask: Asked) -> None:
     before = contents(finished)
     status, _, err = ask("report", finished, "--out", tmp_path / "new" / "page.html")

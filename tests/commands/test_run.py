@@ -67,6 +67,7 @@ def test_each_edit_has_a_folder_with_its_results(finished: Path) -> None:
         assert card.count(f"seeds of the method: {seed};") == 2  # benchmarks
 
 
+@pytest.mark.thorough
 def test_failed_step_exits_with_1_and_keeps_the_rest(
     recipe: Path, copied: Path, monkeypatch: pytest.MonkeyPatch, ask: Asked
 ) -> None:
@@ -95,6 +96,7 @@ def test_failed_step_exits_with_1_and_keeps_the_rest(
     assert "made with 1 of 2 seeds" in page
 
 
+@pytest.mark.thorough
 def test_interrupted_run_resumes(
     recipe: Path, copied: Path, monkeypatch: pytest.MonkeyPatch, ask: Asked
 ) -> None:

@@ -49,6 +49,7 @@ def test_out_folder_of_another_program(recipe: Path, tmp_path: Path, refused: Re
     assert f"{tmp_path} is another's" in refused("run", recipe, "--out", tmp_path)
 
 
+@pytest.mark.thorough
 def test_truncated_head_is_refused_with_a_remedy_that_works(
     recipe: Path, copied: Path, refused: Refused, ask: Asked
 ) -> None:

@@ -30,6 +30,7 @@ def completed(words: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.thorough
 def test_names_of_commands_options_and_plug_ins_are_completed() -> None:
     assert completed("equipoise meas") == ["measure"]
     assert completed("equipoise mitigate gpt2 bias_t") == ["bias_token"]
@@ -50,6 +51,7 @@ def test_completion_is_installed_on_demand(
     assert "_EQUIPOISE_COMPLETE" in next(tmp_path.rglob("equipoise.sh")).read_text()
 
 
+@pytest.mark.thorough
 def test_short_flags(ask: Asked, copied: Path, tmp_path: Path) -> None:
     assert ask("-h") == ask("--help")
     assert ask("mitigate", "-h") == ask("mitigate", "--help")
@@ -58,6 +60,7 @@ def test_short_flags(ask: Asked, copied: Path, tmp_path: Path) -> None:
     assert page.is_file()
 
 
+@pytest.mark.thorough
 def test_every_command_has_the_flags_that_all_have(ask: Asked) -> None:
     for verb in cli.app.registered_commands:
         name = verb.name or (verb.callback.__name__ if verb.callback else "")
@@ -67,6 +70,7 @@ def test_every_command_has_the_flags_that_all_have(ask: Asked) -> None:
         assert ("--out <path>" in out) == ("-o, --out <path>" in out), name
 
 
+@pytest.mark.thorough
 def test_run_and_report_answer_in_json(
     ask: Asked, recipe: Path, copied: Path, tmp_path: Path
 ) -> None:
@@ -87,6 +91,7 @@ def test_run_and_report_answer_in_json(
     assert {(step["done"], step["seconds"]) for step in fresh["steps"]} == {(False, None)}
 
 
+@pytest.mark.thorough
 def test_export_in_json_is_the_csv(ask: Asked, finished: Path) -> None:
     rows = json.loads(ask("export", finished, "--json")[1])
     header, *lines = ask("export", finished, "--csv")[1].splitlines()
@@ -96,6 +101,7 @@ def test_export_in_json_is_the_csv(ask: Asked, finished: Path) -> None:
     assert all(row["before"] is None or isinstance(row["before"], float) for row in rows)
 
 
+@pytest.mark.thorough
 def test_data_says_what_is_here_missing_and_official(
     ask: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +123,7 @@ def test_data_says_what_is_here_missing_and_official(
     assert "crows_pairs_anonymized.csv" in out
 
 
+@pytest.mark.thorough
 def test_data_fetches_what_is_named(
     ask: Asked, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

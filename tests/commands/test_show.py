@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from .conftest import Asked, Refused
 from .test_export import results
 
@@ -31,6 +33,7 @@ def test_a_document_has_no_text_unless_asked(finished: Path, ask: Asked) -> None
         assert all(("texts" in row) == wanted for row in shown["examples"])
 
 
+@pytest.mark.thorough
 def test_what_moved_between_the_models_of_a_study(finished: Path, ask: Asked) -> None:
     listed = [item / "results" for item in (finished / "steps").iterdir() if "measure" in item.name]
     models: dict[str, Path] = {}
@@ -45,6 +48,7 @@ def test_what_moved_between_the_models_of_a_study(finished: Path, ask: Asked) ->
     assert " → " in out
 
 
+@pytest.mark.thorough
 def test_a_study_is_shown_by_model(finished: Path, ask: Asked) -> None:
     document = json.loads(ask("show", finished, "--benchmark", "genbias", "--json")[1])
     names = {shown["model"] for shown in document["examples"]}
@@ -64,6 +68,7 @@ def test_a_page_folds_the_texts(finished: Path, ask: Asked, tmp_path: Path) -> N
     assert " open" not in text.split("<body>")[1]
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_shown_is_refused(finished: Path, refused: Refused, tmp_path: Path) -> None:
     folder = results(finished)
     assert "KEY=NAME, got 'axis'" in refused("show", folder, "--group", "axis")
@@ -84,6 +89,7 @@ def test_what_cannot_be_shown_is_refused(finished: Path, refused: Refused, tmp_p
     )
 
 
+@pytest.mark.thorough
 def test_it_needs_no_torch(finished: Path) -> None:
     code = (
         "import sys; from equipoise import cli; cli.run(sys.argv[1:]); "

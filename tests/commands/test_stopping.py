@@ -32,6 +32,7 @@ def stopping(method: Callable[..., Any], *, after: int) -> Callable[..., Any]:
     return call
 
 
+@pytest.mark.thorough
 def test_measure_keeps_finished_benchmarks_and_goes_on(
     model: Path, tmp_path: Path, ask: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,6 +66,7 @@ def test_measure_keeps_finished_benchmarks_and_goes_on(
     assert files[0] == files[1]
 
 
+@pytest.mark.thorough
 def test_measure_takes_nothing_that_was_measured_otherwise(
     model: Path, tmp_path: Path, ask: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +95,7 @@ def test_measure_without_out_says_that_nothing_is_kept(
     )
 
 
+@pytest.mark.thorough
 def test_mitigate_goes_on_from_its_last_checkpoint(
     model: Path, tmp_path: Path, ask: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +128,7 @@ def test_mitigate_goes_on_from_its_last_checkpoint(
     assert sorted(tmp_path.iterdir()) == [out]
 
 
+@pytest.mark.thorough
 def test_run_says_how_many_steps_are_kept(
     recipe: Path, tmp_path: Path, ask: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +145,7 @@ def test_run_says_how_many_steps_are_kept(
     assert [line.split(" ", 2)[2] for line in logged] == err.splitlines()
 
 
+@pytest.mark.thorough
 def test_quiet_says_nothing_on_the_way(recipe: Path, copied: Path, ask: Asked) -> None:
     status, out, err = ask("run", recipe, "--out", copied, "--quiet")
     assert (status, err) == (0, "")

@@ -53,6 +53,7 @@ def answers(data_folder: Path) -> tuple[str | int | Path, ...]:
     return (model, "bbq", "--set", "bbq.categories=Age", "--data", data_folder, "--draws", 0)
 
 
+@pytest.mark.thorough
 def test_headlines_are_printed_without_faulty_items(
     ask: Asked, answers: tuple[str | int | Path, ...]
 ) -> None:
@@ -62,6 +63,7 @@ def test_headlines_are_printed_without_faulty_items(
     assert out.partition("unbalanced_order")[2].split()[:2] == ["72", "bias_ambig"]
 
 
+@pytest.mark.thorough
 def test_what_is_left_out_is_in_the_result(
     ask: Asked, answers: tuple[str | int | Path, ...]
 ) -> None:

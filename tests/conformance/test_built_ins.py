@@ -77,6 +77,7 @@ def documents(**_):
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", GIVEN)
 def test_benchmark_on_its_official_files(name: str) -> None:
     # a category of BBQ has some 2 % of its 58,492 questions, a domain of BOLD 3 % of its prompts
@@ -119,6 +120,7 @@ def test_benchmark_on_a_planted_world(name: str) -> None:
         assert all(file.sha256 == sha256(folder / file.name) for file in files)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", available(Supplier))
 def test_supplier(name: str, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("The door is open. The lamp is lit.")
@@ -139,6 +141,7 @@ def test_benchmark_on_a_task_of_the_harness(tmp_path: Path) -> None:
     check_benchmark(build(Benchmark, "harness", options))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", available(Locator))
 def test_locator(name: str) -> None:
     known = options_of(build(Locator, name))
@@ -148,6 +151,7 @@ def test_locator(name: str) -> None:
     check_locator(build(Locator, name, options))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [name for name in available(Mitigation) if name != "transfer"])
 def test_mitigation(name: str) -> None:
     needed = NEEDED.get(name, {})
@@ -163,6 +167,7 @@ def test_mitigation(name: str) -> None:
     check_mitigation(build(Mitigation, name, {**needed, **chosen}))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("control", ["none", "random"])
 def test_mitigation_by_transfer(control: str, tmp_path: Path) -> None:
     model = tiny_model("llama", seed=1)
@@ -189,6 +194,7 @@ def test_attributor_that_embeds_with_the_model() -> None:
     check_attributor(build(Attributor, "similarity", {"encoder": "model"}))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", available(Attributor))
 def test_attributor(name: str) -> None:
     attributor = find(Attributor, name)

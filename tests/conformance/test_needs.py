@@ -49,6 +49,7 @@ def answers(method: Mitigation, seed: int) -> list[float]:
     return [float(value) for answer in scored for value in answer.logprobs]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", METHODS)
 def test_without_what_is_required_it_cannot_learn_and_with_it_alone_it_can(name: str) -> None:
     method, model, supply = quick(name), tiny_model("llama", context=512), tiny_supply()
@@ -64,6 +65,7 @@ def test_without_what_is_required_it_cannot_learn_and_with_it_alone_it_can(name:
     method.fit(model, Supply(origin="alone", **alone), seed=0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", METHODS)
 def test_a_kind_of_model_that_it_does_not_name_is_refused(name: str) -> None:
     method, masked = quick(name), tiny_model("bert", context=512)
@@ -77,6 +79,7 @@ def test_a_kind_of_model_that_it_does_not_name_is_refused(name: str) -> None:
         assert able
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [name for name in METHODS if not quick(name).uses_seed])
 def test_what_uses_no_seed_is_the_same_with_another(name: str) -> None:
     method = quick(name)

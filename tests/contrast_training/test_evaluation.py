@@ -47,6 +47,7 @@ def fall_of(result: Evaluation) -> SideEffectChange:
     return change
 
 
+@pytest.mark.thorough
 def test_margins_and_lms_match_the_benchmark_per_example() -> None:
     of = tiny_model("llama", context=512)
     with in_world():
@@ -146,6 +147,7 @@ def test_limit_is_not_exceeded_without_an_interval() -> None:
 # --- bias ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_second_sentence_is_scored_given_the_first() -> None:
     of = model()
     pairs = [
@@ -170,6 +172,7 @@ def mean(text: TokenizedText) -> float:
     return float(logprobs[:-1].gather(1, ids[0, 1:, None]).mean())
 
 
+@pytest.mark.thorough
 def test_a_bias_by_hand() -> None:
     reader = PackedForward(model())
     items = tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)

@@ -111,6 +111,7 @@ def losses(family: str, way: str) -> tuple[list[float], list[Tensor]]:
     return [float(value.detach()) for value in values], list(grads)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["gemma2", "gpt2"])
 def test_losses_and_gradients_do_not_depend_on_the_layout(family: str) -> None:
     values, grads = losses(family, "packed")

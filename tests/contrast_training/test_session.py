@@ -54,6 +54,7 @@ def test_the_schedule_rises_and_falls_to_a_horizon_beyond_the_steps() -> None:
     assert (plain.weight_decay, plain.max_gradient, plain.dropout) == (0.0, 1.0, False)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "changed",
     [
@@ -92,6 +93,7 @@ def test_edit_info() -> None:
     assert len(edit.tensors) == 2 * 4
 
 
+@pytest.mark.thorough
 def test_clipped_steps_are_counted() -> None:
     plain = baseline().info.report
     largest = plain["largest_gradient"]

@@ -150,6 +150,7 @@ def the_file(folder: Path) -> Path:
     return file
 
 
+@pytest.mark.thorough
 def test_training_swaps_a_type_before_it_is_killed() -> None:
     evaluations: Any = whole().info.report["evaluations"]
     assert [evaluation["steps"] for evaluation in evaluations] == [0, 2, 4, STEPS]
@@ -158,6 +159,7 @@ def test_training_swaps_a_type_before_it_is_killed() -> None:
     assert whole().info.report["steps"] == STEPS
 
 
+@pytest.mark.thorough
 def test_repeatedly_killed_training_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     """Before any state, between two, at a state's step, where it was killed already."""
     before = weights(model())
@@ -232,6 +234,7 @@ def test_killed_after_a_last_step_with_a_checkpoint(tmp_path: Path) -> None:
     assert edit.info.report["stopped"] == "the steps were used up"
 
 
+@pytest.mark.thorough
 def test_killed_after_early_stopping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EquivalenceStopping, "step", lambda *_: "enough")
     with checkpoints_in(tmp_path):
@@ -283,6 +286,7 @@ def test_phases_of_unequal_weights_resume(tmp_path: Path) -> None:
     assert equal(edit, whole(method))
 
 
+@pytest.mark.thorough
 def test_training_without_a_monitor_resumes(tmp_path: Path) -> None:
     """LFTF's, in the middle of an epoch too: the order of examples is that of one run."""
     with checkpoints_in(tmp_path):
@@ -315,6 +319,7 @@ def swapped(item: Contrast) -> Contrast:
     return replace(item, stereotype=item.antistereotype, antistereotype=item.stereotype)
 
 
+@pytest.mark.thorough
 def test_checkpoint_of_another_training_is_ignored() -> None:
     swapped_labels = tuple(map(swapped, SUPPLY.contrasts))
     keys = [
@@ -365,6 +370,7 @@ def test_foreign_or_truncated_checkpoint_restarts(tmp_path: Path) -> None:
 # --- trainings that go wrong ----------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_nan_loss_names_its_step_and_keeps_the_checkpoint(tmp_path: Path) -> None:
     def spoilt(value: Tensor, step: int) -> Tensor:
         return value * float("nan") if step >= 3 else value
@@ -379,6 +385,7 @@ def test_nan_loss_names_its_step_and_keeps_the_checkpoint(tmp_path: Path) -> Non
     assert equal(edit, whole())
 
 
+@pytest.mark.thorough
 def test_nonfinite_gradient_keeps_the_checkpoint(tmp_path: Path) -> None:
     """The loss of its step is finite, and the next would come after the state is written."""
 
@@ -403,6 +410,7 @@ def test_unchanged_adapter_is_an_error() -> None:
         fitted(decayed, supply=WITHOUT_DEV)
 
 
+@pytest.mark.thorough
 def test_no_folder_no_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = whole()
     written: list[Path] = []

@@ -35,6 +35,7 @@ sizes = st.integers(1, 9)
 seeds = st.lists(st.integers(0, 5), min_size=1, max_size=3)
 
 
+@pytest.mark.thorough
 @given(count=sizes, size=sizes, epochs=st.integers(1, 3), seed=seeds)
 def test_every_item_comes_once_per_epoch(
     count: int, size: int, epochs: int, seed: list[int]
@@ -180,6 +181,7 @@ def divergence_of(
     return float(kl.loss(forward, readout, texts, before).detach())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(  # gemma2 caps its logits
     ("kl", "family"), [(ForwardKl(), "gemma2"), (ReverseKl(), "llama"), (PaddedKl(), "llama")]
 )

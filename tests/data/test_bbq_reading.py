@@ -225,6 +225,7 @@ def test_files(folder: Path) -> None:
         read_items(("Age",))
 
 
+@pytest.mark.thorough
 def test_official_files(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(data_folder))
     counts = {"Age": 3680, "Nationality": 3080, "Physical_appearance": 1576, "Religion": 1200}

@@ -25,6 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return write_folder(tmp_path)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_counts_of_the_official_files() -> None:
     read = {domain: read_domain(domain) for domain in DOMAINS}
@@ -50,6 +51,7 @@ def test_counts_of_the_official_files() -> None:
     assert all(file.verified for domain in DOMAINS for file in files_of(domain))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_lists_of_persons_name_entities_of_the_files() -> None:
     race, profession = (

@@ -114,6 +114,7 @@ def test_invalid_stride(window: int, stride: int) -> None:
         windows("one two", window=window, stride=stride)
 
 
+@pytest.mark.thorough
 @given(st.text(min_size=1), st.integers(4, 40), st.integers(0, 40))
 def test_windows_partition_the_text(text: str, stride: int, more: int) -> None:
     text = text.strip()

@@ -32,6 +32,7 @@ def dialogue(first: str, *, keys: list[str] = LONG, second: str = "Go on.") -> d
     return dict(zip(keys, (first, second, f"{first} so?", f"{first} and?\n", "End"), strict=True))
 
 
+@pytest.mark.thorough
 def test_the_official_files(data_folder: Path) -> None:
     assert data_folder.is_dir()
     files = sources("10K")

@@ -113,6 +113,7 @@ def test_origin_is_named_or_told_by_the_activity(
     assert story.origin == origin
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_official_file() -> None:
     stories = read_stories()

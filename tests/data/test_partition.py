@@ -23,6 +23,7 @@ def test_sizes() -> None:
     assert sizes(3) == [1, 1, 1]
 
 
+@pytest.mark.thorough
 @given(names, st.integers(0, 3), st.randoms(use_true_random=False))
 def test_name_order_does_not_matter(drawn, seed, random) -> None:
     other = list(drawn)

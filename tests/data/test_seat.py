@@ -59,6 +59,7 @@ def test_longer_texts_have_their_first_word() -> None:
     assert len(set(words_of(same).values())) == 2
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_all_50_official_files() -> None:
     sentences, words = read_tests("all"), read_tests("words")
@@ -74,6 +75,7 @@ def test_all_50_official_files() -> None:
         assert [test.name for test in read_tests(axis)] == sorted(names)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_words_of_the_sentence_files_are_those_of_the_word_files() -> None:
     words = {test.name: test for test in read_tests("words")}

@@ -67,6 +67,7 @@ def test_written_in_each_case() -> None:
     assert written(kept, "restored") == written(kept, "both") == (kept,)
 
 
+@pytest.mark.thorough
 def test_official_files(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(data_folder))
     items = read_cased("dev", "restored")

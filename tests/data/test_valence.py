@@ -42,6 +42,7 @@ def test_groups(
     assert example.groups["axis"] == "race"
 
 
+@pytest.mark.thorough
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, data_folder: Path) -> None:
     monkeypatch.setitem(sys.modules, "vaderSentiment", None)
     monkeypatch.setenv("EQUIPOISE_DATA", str(data_folder))
@@ -63,6 +64,7 @@ def test_lexicon() -> None:
     assert all(-4 <= value <= 4 for value in words.values())
 
 
+@pytest.mark.thorough
 def test_official_files(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Labels follow valence by type, and so do the published scores of GPT-2."""
     pytest.importorskip("vaderSentiment")

@@ -57,6 +57,7 @@ def test_counterfactual_context_is_tokenized_as_its_text(kind: str, text: str, o
     assert count == len(expected.ids)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "text",
@@ -87,6 +88,7 @@ def test_nothing_is_adjusted_before_the_word_or_inside_it() -> None:
     assert all(contexts[len("The woman") :])
 
 
+@pytest.mark.thorough
 def test_a_long_text_takes_no_more_than_a_second_or_two() -> None:
     text = "The man met her sister and the Black woman, a Muslim teacher. " * 10
     tokens = coded("words", text)
@@ -133,6 +135,7 @@ def test_who_meets_whom_is_kept() -> None:
     assert distances(model, ["A Muslim mosque", "A Muslim church"])[0] > 1e-5  # two sets
 
 
+@pytest.mark.thorough
 def test_a_block_of_a_large_set_is_one_set() -> None:
     rule = rule_of(["nationality"], counterfactuals=5)
     tokens = coded("bytes", "The Kenyan team")

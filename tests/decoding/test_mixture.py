@@ -58,6 +58,7 @@ def test_a_threshold_and_a_temperature() -> None:
     assert flat == pytest.approx(0.6**0.5 / (0.6**0.5 + 0.4**0.5))
 
 
+@pytest.mark.thorough
 @settings(max_examples=30)
 @given(shares, shares, shares)
 def test_mean_and_geomean_are_symmetric(a: list[float], b: list[float], c: list[float]) -> None:

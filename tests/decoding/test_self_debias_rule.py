@@ -35,11 +35,13 @@ def test_the_floor_binds_and_the_largest_prefix_counts() -> None:
     assert adjusted.tolist() == pytest.approx([0.5 / 0.505, 0.005 / 0.505])  # 0.01, not exp(-5)
 
 
+@pytest.mark.thorough
 @given(shares)
 def test_equal_rows_change_nothing(plain: list[float]) -> None:
     assert torch.allclose(RULE.adjusted(rows(plain, plain)), rows(plain)[0], atol=1e-12)
 
 
+@pytest.mark.thorough
 @given(shares, shares, st.floats(0.0, 0.5))
 def test_tokens_that_a_prefix_favors_are_scaled_down(
     plain: list[float], prefixed: list[float], more: float
@@ -52,6 +54,7 @@ def test_tokens_that_a_prefix_favors_are_scaled_down(
     assert odds[1] <= odds[0] + 1e-9
 
 
+@pytest.mark.thorough
 @given(shares, shares)
 def test_it_is_a_distribution_without_zeros(plain: list[float], prefixed: list[float]) -> None:
     adjusted = RULE.adjusted(rows(plain, prefixed).float())

@@ -113,6 +113,7 @@ CASES: Mapping[str, tuple[str, peft.PeftConfig, int]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", CASES)
 def test_added_tokens_score_as_with_peft_and_leave_no_trace(case: str, tmp_path: Path) -> None:
     family, config, rows = CASES[case]
@@ -146,6 +147,7 @@ def test_added_tokens_score_as_with_peft_and_leave_no_trace(case: str, tmp_path:
     assert torch.equal(logits(load(str(folder), base=str(base))), expected)
 
 
+@pytest.mark.thorough
 def test_a_head_with_a_bias_is_resized_and_filled(tmp_path: Path) -> None:
     base, folder = save_base(tmp_path / "base", "bert"), tmp_path / "a"
     module = AutoModelForMaskedLM.from_pretrained(base)
@@ -163,6 +165,7 @@ def test_a_head_with_a_bias_is_resized_and_filled(tmp_path: Path) -> None:
     torch.testing.assert_close(logits(load(str(folder), base=str(base))), expected)
 
 
+@pytest.mark.thorough
 def test_a_base_with_rows_to_spare_is_not_resized(tmp_path: Path) -> None:
     base = save_base(tmp_path / "base")
     module = AutoModelForCausalLM.from_pretrained(base)
@@ -185,6 +188,7 @@ def test_a_padding_token_without_a_row_is_never_fed(tmp_path: Path) -> None:
     assert (edited.module.config.vocab_size, edited.info["pad"]) == (259, "eos")
 
 
+@pytest.mark.thorough
 def test_a_row_that_nothing_supplies_is_never_made_up(tmp_path: Path) -> None:
     base, folder = save_base(tmp_path / "base"), tmp_path / "a"
     config = peft.LoraConfig(target_modules=["embed_tokens", "q_proj"])
@@ -208,6 +212,7 @@ def test_a_row_that_nothing_supplies_is_never_made_up(tmp_path: Path) -> None:
         torch.testing.assert_close(logits(again), trained(input_ids=IDS).logits)
 
 
+@pytest.mark.thorough
 def test_tokens_without_rows_are_refused(tmp_path: Path) -> None:
     base, folder = save_base(tmp_path / "base"), tmp_path / "a"
     save_trained(base, folder, peft.LoraConfig(**LORA), save_embedding_layers=False)
@@ -215,6 +220,7 @@ def test_tokens_without_rows_are_refused(tmp_path: Path) -> None:
         load(str(folder), base=str(base))
 
 
+@pytest.mark.thorough
 def test_another_numbering_is_refused_and_the_base_s_may_be_used(tmp_path: Path) -> None:
     base, folder = save_base(tmp_path / "base"), tmp_path / "a"
     save_trained(base, folder, peft.LoraConfig(**LORA), rows=None)
@@ -226,6 +232,7 @@ def test_another_numbering_is_refused_and_the_base_s_may_be_used(tmp_path: Path)
     assert load(str(folder), base=str(base)).info["start_token"] == "<bos>"
 
 
+@pytest.mark.thorough
 def test_larger_tables_need_their_tokenizer(tmp_path: Path) -> None:
     base, folder = save_base(tmp_path / "base"), tmp_path / "a"
     save_trained(base, folder, peft.LoraConfig(**LORA))
@@ -239,6 +246,7 @@ def test_larger_tables_need_their_tokenizer(tmp_path: Path) -> None:
     assert load(str(folder), base=str(base)).module.config.vocab_size == 261
 
 
+@pytest.mark.thorough
 def test_a_saved_edit_keeps_the_tokenizer_and_reads_what_is_put_beside_it(tmp_path: Path) -> None:
     base, folder = save_base(tmp_path / "base"), tmp_path / "a"
     save_trained(base, folder, peft.LoraConfig(**LORA))
@@ -256,6 +264,7 @@ def test_a_saved_edit_keeps_the_tokenizer_and_reads_what_is_put_beside_it(tmp_pa
     assert load_edit(tmp_path / "alone").content == edit.content
 
 
+@pytest.mark.thorough
 def test_an_edit_learnt_on_an_adapter_with_tokens_finds_it(tmp_path: Path) -> None:
     base, folder = save_base(tmp_path / "base"), tmp_path / "a"
     save_trained(base, folder, peft.LoraConfig(**LORA))

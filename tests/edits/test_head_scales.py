@@ -97,6 +97,7 @@ def quantized(model: LanguageModel) -> LanguageModel:
     return model
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_hook_and_weights_are_equal_to_the_bit_at_scale_0(family: str, dtype: str) -> None:
@@ -127,6 +128,7 @@ def test_attached_and_detached_leaves_every_bit_and_the_bias_alone(family: str) 
     assert torch.equal(logits(model), plain)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("scale", [0.0, 0.3])
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_means_go_into_a_bias_that_is_made_where_there_is_none(family: str, scale: float) -> None:

@@ -87,6 +87,7 @@ def test_the_base_is_named_where_the_hub_has_it(base: str, base_name: str, expec
     assert "/somewhere" not in card(info, "weights")
 
 
+@pytest.mark.thorough
 @settings(max_examples=60, deadline=None)
 @given(
     st.text(),
@@ -236,6 +237,7 @@ def edits(tmp_path: Path) -> list[Edit]:
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # by PEFT
 def test_every_kind_is_saved_with_a_deterministic_card(tmp_path: Path) -> None:
     again = edits(tmp_path / "again")  # learnt with the same seed

@@ -53,6 +53,7 @@ def test_the_prompt_of_a_later_edit_is_inside(outer: str, inner: str, whole: str
         assert [prompted(prompt, "T") for prompt in twice.prompts] == [whole]
 
 
+@pytest.mark.thorough
 def test_a_plain_model_reads_the_whole_prompt_before_what_is_scored_or_written() -> None:
     model = tiny_model(context=512)
     with edit(AROUND).attached(model) as edited:

@@ -163,6 +163,7 @@ def official(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_DATA", str(data_folder))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("official")
 def test_official_stereoset() -> None:
     items = StereoSet(exchange=1).examples("dev")
@@ -182,6 +183,7 @@ def test_official_stereoset() -> None:
             assert fillers[0] == fillers[1]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("official")
 def test_official_crows_pairs() -> None:
     pairs = CrowsPairs(exchange=1).examples("test")
@@ -189,6 +191,7 @@ def test_official_crows_pairs() -> None:
     assert done == {"race-color": 281, "nationality": 111, "religion": 71, "gender": 1}
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("official")
 def test_official_bbq() -> None:
     questions = BBQ(exchange=1, categories=("Religion", "Physical_appearance")).examples("test")

@@ -78,6 +78,7 @@ def test_what_is_missing_or_alike_is_left_out() -> None:
 # --- formats --------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(TEXTS, TEXTS), max_size=4))
 def test_csv_reads_back(cells: list[tuple[str, str]]) -> None:
@@ -106,6 +107,7 @@ def test_exact_numbers_read_back_to_the_same_bits(value: float) -> None:
     assert not text[0] or repr(float(text[0])) == repr(value)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_in_every_format(name: str) -> None:
     table = TABLES[name](STUDY)

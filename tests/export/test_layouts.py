@@ -43,6 +43,7 @@ def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
+@pytest.mark.thorough
 def test_method_against_method_is_tested_on_the_same_items(study: Study) -> None:
     share, fluency, silent = method_pairs(study).to_dict("records")
     assert (share["first"], share["second"]) == ("halve", "flip")
@@ -140,6 +141,7 @@ def test_what_cannot_be_chosen(study: Study, options: dict[str, object], message
         export(study, **arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.thorough
 def test_the_command(
     reduced: Comparison, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,6 +80,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("documents") / "one.json"
 
 
+@pytest.mark.thorough
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=st.one_of(CHANGES, STABILITIES, EXAMPLES))
 def test_record_round_trip(file: Path, value: Any) -> None:

@@ -31,6 +31,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_a_wheel_is_fetched_and_must_be_the_pinned_one(index: Path) -> None:
     metadata = b"Metadata-Version: 2.1\nName: trees\nVersion: 1.0\n"
     content = wheel(**{
@@ -46,6 +47,7 @@ def test_a_wheel_is_fetched_and_must_be_the_pinned_one(index: Path) -> None:
         fetch_wheel("trees==1.0", sha256="0" * 64, remedy="by hand")
 
 
+@pytest.mark.thorough
 def test_what_runs_when_it_is_built_is_not_taken(index: Path) -> None:
     (index / "trees-1.0.tar.gz").write_bytes(b"a source distribution")
     with pytest.raises(DataError, match=r"fetch trees==1\.0, got: .*No matching.*; by hand"):

@@ -38,6 +38,7 @@ Writer.add_implicit_resolver(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=50, deadline=None)
 @given(DATA)
 @example("0E0")

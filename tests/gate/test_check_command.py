@@ -14,6 +14,7 @@ from equipoise.study.results import results_document, to_json
 from .conftest import STEREOSET, Asked, estimate, measurement
 
 
+@pytest.mark.thorough
 def test_exit_status_says_whether_all_hold(result: Path, ask: Asked) -> None:
     good, bad = "genbias.afgb at most 0.2", "stereoset.ss within 45..55"
     assert ask("check", result, "--require", good) == (
@@ -112,6 +113,7 @@ def test_bad_use_is_not_a_failed_gate(tmp_path: Path, result: Path, ask: Asked) 
     assert "cannot write the JUnit file" in err
 
 
+@pytest.mark.thorough
 def test_it_answers_within_a_second_without_torch(result: Path) -> None:
     code = (
         "import sys; from equipoise.cli import run\n"

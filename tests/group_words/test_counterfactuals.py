@@ -94,6 +94,7 @@ def as_set(text: str, axis: str, most: int | None = None) -> frozenset[str]:
     return frozenset(set_of(text, read_word_lists(None, [axis]), most=most))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "turns", [1, *(pytest.param(k, marks=pytest.mark.slow) for k in range(2, 7))]
 )
@@ -150,6 +151,7 @@ WORDS = ("bo", "Bogo", "co", "du co", "du", "Fi ha", "ek")
 SHOWN = ("a", "An", *WORDS, *map(str.upper, WORDS), *map(str.capitalize, WORDS))
 
 
+@pytest.mark.thorough
 @given(
     st.permutations(WORDS),
     st.lists(st.sampled_from([*SHOWN, ".", "was"]), max_size=6),

@@ -119,6 +119,7 @@ def test_items_have_groups_of_what_was_learnt() -> None:
     ]
 
 
+@pytest.mark.thorough
 def test_names_of_the_supply_are_those_of_its_results(folder: Path, tmp_path: Path) -> None:
     """That Norway is Syria too is known of the supply's own file alone; the edit brings it on."""
     file = folder / "mine.yaml"
@@ -145,6 +146,7 @@ def test_names_of_the_supply_are_those_of_its_results(folder: Path, tmp_path: Pa
     assert supply_sha256(replace(plain, aliases={"a": "b"})) != supply_sha256(plain)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("folder")
 def test_a_comparison_has_the_change_on_unrelated_items() -> None:
     before, after = measured(edited=False), measured(edited=True)
@@ -177,6 +179,7 @@ def test_what_was_learnt_is_reported_by_people() -> None:
     assert groups.text.endswith("Peru (as Peruvian), Syria (as Syrian)")
 
 
+@pytest.mark.thorough
 def test_without_the_test_split_it_is_said_that_nothing_is_known(folder: Path) -> None:
     hashes = learnt_texts()
     (folder / "stereoset" / "test.json").unlink()
@@ -197,6 +200,7 @@ def test_an_edit_that_learnt_other_texts_has_no_such_groups() -> None:
     assert learnt_items(frozenset({text_sha256("Rain fell.")})) is None
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_filler_pairs_of_the_official_test_split() -> None:
     learnt = describe_items(read_items("test"))
@@ -216,6 +220,7 @@ def test_filler_pairs_of_the_official_test_split() -> None:
     assert {"Norway", "Ethiopian", "Bengali", "Arab"} <= kept
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_ceb_ss_is_about_people_of_the_test_split() -> None:
     benchmark = CebChoice(part="stereoset")
@@ -228,6 +233,7 @@ def test_ceb_ss_is_about_people_of_the_test_split() -> None:
     assert other.relate(other.examples("test")[:2], hashes, {}) == [{}, {}]
 
 
+@pytest.mark.thorough
 def test_ceb_ss_names_the_terms_of_the_whole_test_split(data_folder: Path) -> None:
     lines = (data_folder / "stereoset" / "test_terms.txt").read_text().splitlines()
     terms = [line.strip() for line in lines if line.strip()]
@@ -242,6 +248,7 @@ def test_ceb_ss_names_the_terms_of_the_whole_test_split(data_folder: Path) -> No
     assert sum(written.search(context) is not None for context in contexts) == 928
 
 
+@pytest.mark.thorough
 def test_a_table_of_words_moves_published_scores_less_where_nothing_was_learnt(
     data_folder: Path,
 ) -> None:

@@ -125,6 +125,7 @@ def test_a_file_that_is_not_there_or_is_empty_is_refused(tmp_path: Path) -> None
         read_aliases(aliases_file(tmp_path, ""))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_stereoset_s_splits_share_peoples_and_no_terms() -> None:
     """Of all terms of the official test split no others are shared than of the rows at hand."""

@@ -242,6 +242,7 @@ def test_swapping_gender_twice_changes_nothing(text: str) -> None:
         assert swapped(once, GENDER, seed=1) == text
 
 
+@pytest.mark.thorough
 @settings(max_examples=50)
 @given(MIXED, st.integers(0, 5))
 def test_nothing_but_listed_words_and_their_articles_changes(text: str, seed: int) -> None:

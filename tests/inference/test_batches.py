@@ -13,6 +13,7 @@ from equipoise.testing import tiny_model
 MODEL = tiny_model("gpt2", blocks=1)
 
 
+@pytest.mark.thorough
 @given(st.lists(st.integers(0, 3000)))
 def test_every_text_is_run_once_longest_first(lengths: list[int]) -> None:
     order: list[int] = []

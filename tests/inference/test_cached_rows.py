@@ -100,6 +100,7 @@ MAKERS: dict[str, Callable[[], LanguageModel]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("maker", MAKERS)
 def test_samples_beside_each_other_are_those_asked_alone(maker: str) -> None:
     model = MAKERS[maker]()

@@ -52,6 +52,7 @@ def piped(model: LanguageModel, folder: Path) -> list[list[float]]:
     return answers
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", FORMS)
 def test_answers_are_those_of_the_pipeline(form: str, tmp_path: Path) -> None:
     folder = save_deciding(tmp_path / "asked", form)

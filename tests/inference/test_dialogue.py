@@ -37,6 +37,7 @@ def by_hand(model: LanguageModel, asked: Dialogue, seed: int) -> tuple[str, ...]
     return tuple(answers)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", ["smollm", "llama3", "gemma", "thinking"])
 def test_each_turn_is_answered_after_the_models_own_answers(form: str) -> None:
     model = chat_model(form)
@@ -46,6 +47,7 @@ def test_each_turn_is_answered_after_the_models_own_answers(form: str) -> None:
     assert len(set(held[0])) > 1
 
 
+@pytest.mark.thorough
 def test_company_order_and_batches_change_nothing() -> None:
     chat = chat_model("smollm").in_chat()
     together = chat.converse([LONG, SHORT, OTHER, LONG], seed=1)

@@ -24,6 +24,7 @@ def states(family: str, text: str) -> torch.Tensor:
     return hidden
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", FAMILIES)
 def test_pooling_equals_a_plain_forward(family: str) -> None:
     model = tiny_model(family)

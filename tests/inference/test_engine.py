@@ -90,6 +90,7 @@ def test_a_logprob_that_is_not_finite_is_an_error(value: float) -> None:
         read(model, [sound, broken], task="test")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("batch_tokens", [1, 40, 10_000])
 def test_batching_and_order_do_not_matter(batch_tokens: int) -> None:
     model, plans = tiny_model("qwen3"), spread(PLANS)

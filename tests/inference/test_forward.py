@@ -187,6 +187,7 @@ def long_rope_model() -> LanguageModel:
     return replace(model, module=module)
 
 
+@pytest.mark.thorough
 def test_texts_on_either_side_of_a_rope_change_share_no_batch() -> None:
     model, texts = long_rope_model(), ("a nurse", "he is a nurse", "a")
     assert probe_layout(model.module).rope_change == 8
@@ -258,6 +259,7 @@ def test_a_layout_probed_on_a_broken_module_is_not_kept() -> None:
     assert probe_layout(module) == Layout(pack=True, gather=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["fnet", "convbert", "nystromformer", "mobilebert"])
 def test_a_masked_model_that_reads_its_padding_is_run_on_texts_of_equal_length(family: str) -> None:
     model = masked_model(family)

@@ -39,6 +39,7 @@ def greedy_loop(model: LanguageModel, context: str, tokens: int) -> str:
     return str(whole[len(before) :])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_greedy_decoding_equals_the_plain_loop(family: str) -> None:
     model = tiny_model(family)
@@ -84,6 +85,7 @@ def _recurrent(family: str, settings: Mapping[str, object], monkeypatch: MP) -> 
     return replace(model, module=module)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", _RECURRENT)
 def test_recurrent_models_equal_the_plain_loop(family: str, monkeypatch: MP) -> None:
     model = _recurrent(family, _RECURRENT[family], monkeypatch)
@@ -127,6 +129,7 @@ _HYBRID: dict[str, dict[str, object]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", _HYBRID)
 def test_hybrid_models_go_on_when_a_text_of_the_batch_has_stopped(
     family: str, monkeypatch: MP
@@ -145,6 +148,7 @@ def test_hybrid_models_go_on_when_a_text_of_the_batch_has_stopped(
     assert together == [generate(model, [request], seed=0)[0] for request in sampled]
 
 
+@pytest.mark.thorough
 def test_a_cache_that_drops_other_rows_is_not_used(monkeypatch: MP) -> None:
     monkeypatch.setattr(cached_rows, "_exact_caches", {})
     model = tiny_model("llama")
@@ -158,6 +162,7 @@ def test_a_cache_that_drops_other_rows_is_not_used(monkeypatch: MP) -> None:
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3"])
 def test_batching_and_order_do_not_matter(family: str, temperature: float) -> None:
@@ -171,6 +176,7 @@ def test_batching_and_order_do_not_matter(family: str, temperature: float) -> No
     assert together == generate(replace(model, batch_tokens=1), requests[::-1], seed=3)[::-1]
 
 
+@pytest.mark.thorough
 def test_the_seed_matters_only_when_sampling() -> None:
     model = tiny_model()
     warm = [Generation(context="the", max_tokens=12, temperature=1.0)]
@@ -192,6 +198,7 @@ def test_small_top_p_and_temperature_are_greedy() -> None:
     assert generate(model, [narrow, cool], seed=0) == [expected] * 2
 
 
+@pytest.mark.thorough
 def test_samples_of_a_request_differ_and_repeat() -> None:
     model = tiny_model()
     requests = [
@@ -233,6 +240,7 @@ def test_no_text_ends_before_its_fewest_tokens() -> None:
     assert generate(model, [replace(request, min_tokens=0)], seed=0) == [""]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_fewest_tokens_and_repetition_penalty_are_as_in_transformers(family: str) -> None:
     model = tiny_model(family)
@@ -285,6 +293,7 @@ def test_a_prompt_stands_before_the_context() -> None:
     assert generate(prompted, [Generation(context="the", max_tokens=6)], seed=0) == whole
 
 
+@pytest.mark.thorough
 def test_no_pad_token_is_needed() -> None:
     model = tiny_model()
     requests = [Generation(context=context, max_tokens=6) for context in CONTEXTS]

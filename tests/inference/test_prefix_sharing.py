@@ -1,5 +1,6 @@
 """Trees of texts in a row: nothing lost, nothing mixed, prefixes once."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ def ancestors(row: PackedRow, place: int) -> list[int]:
     return [ancestor for ancestor in range(len(row)) if ancestor <= place < row.ends[ancestor]]
 
 
+@pytest.mark.thorough
 @given(TEXTS)
 def test_every_text_is_a_path_of_one_tree(
     texts: list[tuple[int, ...]],

@@ -97,6 +97,7 @@ def test_every_distribution_sums_to_one(kind: str, decoding_rule: DecodingRule) 
     assert bool(torch.isfinite(distributions).all())
 
 
+@pytest.mark.thorough
 @RULES
 @pytest.mark.parametrize("kind", KINDS)
 def test_generation_draws_from_the_scored_distribution(
@@ -121,6 +122,7 @@ def test_generation_draws_from_the_scored_distribution(
         assert torch.allclose(first_logprobs[index], expected, atol=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @RULES
 def test_batching_and_order_do_not_matter(decoding_rule: DecodingRule, temperature: float) -> None:
@@ -182,6 +184,7 @@ def test_every_prefix_policy_scores_as_many_tokens_as_without_a_rule(
     assert adjusted != plain
 
 
+@pytest.mark.thorough
 @RULES
 def test_every_kind_of_request_agrees_with_the_distribution(
     decoding_rule: DecodingRule,
@@ -256,6 +259,7 @@ def test_without_gathering_the_scores_are_the_same(
         assert scored.token_logprobs == pytest.approx(reference.token_logprobs, abs=1e-5)
 
 
+@pytest.mark.thorough
 def test_small_chunks_give_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     model = double(replace(toy_model("words"), decoding_rule=DEBIASING))
     requests = [Continuation(context="", continuation=text) for text in TEXTS]

@@ -41,6 +41,7 @@ def agree(scores: list[Scored], expected: list[list[float]]) -> None:
         assert scored.token_logprobs == pytest.approx(values, rel=0, abs=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_continuations_equal_the_plain_loop(family: str) -> None:
     model = tiny_model(family)
@@ -53,6 +54,7 @@ def test_continuations_equal_the_plain_loop(family: str) -> None:
     agree([model.score([request])[0] for request in REQUESTS], expected)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", MASKED_FAMILIES)
 def test_masked_models_equal_the_plain_loop(family: str) -> None:
     model = tiny_model(family)
@@ -106,6 +108,7 @@ def test_greedy_flags_equal_the_plain_argmax(family: str) -> None:
     assert [scored.greedy for scored in scores[: len(texts)]] == expected
 
 
+@pytest.mark.thorough
 def test_a_greedy_generation_is_greedy() -> None:
     model = tiny_model("llama")
     contexts = [f"Ann {number}" for number in range(40)]
@@ -139,6 +142,7 @@ def _is_greedy(model: LanguageModel, context: str, text: str) -> bool:
     return good
 
 
+@pytest.mark.thorough
 @given(st.permutations(range(len(REQUESTS))), st.sampled_from([1, 64, 4096]))
 @settings(max_examples=10, deadline=None)
 def test_batching_and_order_do_not_matter(order: list[int], batch_tokens: int) -> None:
@@ -300,6 +304,7 @@ def test_an_empty_continuation_is_not_measurable() -> None:
     assert math.isnan(scored.mean)
 
 
+@pytest.mark.thorough
 def test_the_real_model_equals_the_plain_loop(real_model: LanguageModel) -> None:
     requests = [
         Continuation(context="The weather", continuation=text, prefix=prefix)

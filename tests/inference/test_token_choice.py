@@ -18,6 +18,7 @@ def _draws(shares: list[float], top_p: float, count: int, *, top_k: int = 0) -> 
     return Counter(draw(logits, request, generator) for _ in range(count))
 
 
+@pytest.mark.thorough
 def test_tokens_are_drawn_at_their_probabilities() -> None:
     drawn = _draws([0.1, 0.6, 0.0, 0.3], 1.0, 2000)
     assert drawn[2] == 0
@@ -25,12 +26,14 @@ def test_tokens_are_drawn_at_their_probabilities() -> None:
         assert abs(drawn[token] / 2000 - share) < 5 * (0.25 / 2000) ** 0.5
 
 
+@pytest.mark.thorough
 def test_the_nucleus_is_the_smallest_set_that_reaches_top_p() -> None:
     assert set(_draws([0.1, 0.5, 0.15, 0.25], 0.5, 300)) == {1}
     assert set(_draws([0.1, 0.5, 0.15, 0.25], 0.51, 300)) == {1, 3}
     assert set(_draws([0.1, 0.5, 0.15, 0.25], 0.76, 300)) == {1, 2, 3}
 
 
+@pytest.mark.thorough
 @given(st.lists(st.floats(0.01, 1.0), min_size=1, max_size=9), st.floats(0.01, 1.0))
 def test_drawn_tokens_are_in_the_nucleus(weights: list[float], top_p: float) -> None:
     shares = torch.tensor(weights, dtype=torch.float64).softmax(0)
@@ -39,6 +42,7 @@ def test_drawn_tokens_are_in_the_nucleus(weights: list[float], top_p: float) -> 
         assert likelier < top_p + 1e-9
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("top_p", [1.0, 0.97, 0.5])
 @pytest.mark.parametrize("spread", [0.3, 3.0, 9.0])
 def test_the_likeliest_tokens_give_what_all_of_them_sorted_give(
@@ -79,6 +83,7 @@ def test_a_wide_nucleus_gives_what_all_tokens_sorted_give(spread: float) -> None
         assert draw(logits, request, second) == int(order[place])
 
 
+@pytest.mark.thorough
 def test_top_k_is_taken_before_top_p_and_keeps_equals() -> None:
     shares = [0.1, 0.4, 0.3, 0.2]
     assert set(_draws(shares, 1.0, 300, top_k=2)) == {1, 2}

@@ -50,6 +50,7 @@ def largest_gap(model: LanguageModel, *, targets: tuple[str, ...] = ("auto",)) -
     return float(np.abs(computed - np.stack(expected)).max() / np.abs(expected).max())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["llama", "gpt2", "qwen2", "opt", "gemma2", "gpt_neox"])
 def test_a_batch_has_the_gradients_of_a_loop(family: str) -> None:
     assert largest_gap(tiny_model(family)) < 1e-5
@@ -66,6 +67,7 @@ def test_grouped_queries_and_tied_embeddings() -> None:
     assert largest_gap(replace(tiny, module=module), targets=("q_proj", "v_proj")) < 1e-5
 
 
+@pytest.mark.thorough
 def test_every_linear_layer_of_conv1d_and_linear_models() -> None:
     for family in ("gpt2", "llama"):
         assert largest_gap(tiny_model(family), targets=("all-linear",)) < 1e-5
@@ -78,6 +80,7 @@ def test_in_bfloat16_rounding_is_all_that_differs() -> None:
     assert largest_gap(half) < 0.05
 
 
+@pytest.mark.thorough
 def test_company_and_order_change_nothing() -> None:
     model, texts = tiny_model("llama"), draw(6)
     with plain.adapter(model):
@@ -90,6 +93,7 @@ def test_company_and_order_change_nothing() -> None:
     assert float((together - turned).abs().max() / scale) < 1e-5
 
 
+@pytest.mark.thorough
 def test_together_it_is_the_gradient_of_the_mean_over_all_tokens() -> None:
     model, texts = tiny_model("llama"), draw(4)
     with plain.adapter(model):
@@ -153,6 +157,7 @@ def test_the_output_layer_runs_where_something_is_learnt() -> None:
     assert sizes == [4]
 
 
+@pytest.mark.thorough
 def test_the_module_is_left_as_it_was() -> None:
     model = tiny_model("llama")
     model.module.train()

@@ -44,6 +44,7 @@ def test_probes_that_a_setting_cannot_use(
         attribute([*PROBES, probe], **options)
 
 
+@pytest.mark.thorough
 def test_the_remedies_for_probes_without_a_counterpart_work() -> None:
     probes = [Probe(id="p", stereotype="A b")]
     attribution = attribute(probes, probe="stereotype", loss_on="all")
@@ -63,6 +64,7 @@ def test_probes_that_are_empty_or_too_long() -> None:
             attribute([*PROBES, Probe(id="p", stereotype=text, antistereotype="A b")])
 
 
+@pytest.mark.thorough
 def test_probes_that_are_all_the_same_and_groups_of_a_single_probe_are_said() -> None:
     same = [replace(PROBES[0], id=str(number)) for number in range(3)]
     assert any("all 3 probes are the same" in note for note in attribute(same).notes)
@@ -71,6 +73,7 @@ def test_probes_that_are_all_the_same_and_groups_of_a_single_probe_are_said() ->
     assert not any("are the same" in note for note in notes)
 
 
+@pytest.mark.thorough
 def test_rows_that_cannot_be_learnt_have_no_score_or_are_refused() -> None:
     rows = [*make_rows(20), TrainingRow(id="empty"), TrainingRow(id="long", text="abc " * 30)]
     attribution = attribute(rows=rows)
@@ -81,6 +84,7 @@ def test_rows_that_cannot_be_learnt_have_no_score_or_are_refused() -> None:
         attribute(rows=rows, training=replace(TRAINING, strict=True))
 
 
+@pytest.mark.thorough
 def test_an_adapter_that_did_not_move_is_said_with_its_norms() -> None:
     attribution = attribute(training=replace(TRAINING, learning_rate=1e-7))
     assert attribution.facts["norm_b"] < 1e-4
@@ -89,6 +93,7 @@ def test_an_adapter_that_did_not_move_is_said_with_its_norms() -> None:
     assert not any("hardly moved the adapter" in note for note in attribute().notes)
 
 
+@pytest.mark.thorough
 def test_checkpoints_without_adam_s_moments_are_refused_and_sgd_needs_none(learnt: Learnt) -> None:
     texts = prepare_probes(
         learnt.model, learnt.probes, form="contrastive", loss="all", max_tokens=40

@@ -14,6 +14,7 @@ from .making import PROBES, TRAINING, small
 TEMPLATE = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}\n{% endfor %}"
 
 
+@pytest.mark.thorough
 def test_rows_with_messages_are_scored_by_the_answer() -> None:
     model = small()
     model.tokenizer.chat_template = TEMPLATE

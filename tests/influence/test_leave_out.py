@@ -50,6 +50,7 @@ def test_parts_are_random_halves_settled_by_the_seed() -> None:
     assert len({part.tobytes() for part in members}) == 200
 
 
+@pytest.mark.thorough
 def test_true_scores_foretell_an_additive_outcome_and_shuffled_do_not(retrained: Retrained) -> None:
     shuffled = np.random.default_rng(1).permutation(TRUTH)
     true, reverse, noise = retrained.score(
@@ -69,6 +70,7 @@ def test_true_scores_foretell_an_additive_outcome_and_shuffled_do_not(retrained:
     assert len(true.by_probe) == 5
 
 
+@pytest.mark.thorough
 def test_intervals_are_over_subsets_and_probes(retrained: Retrained) -> None:
     few = Retrained(
         members=retrained.members[:12], outputs=retrained.outputs[:12], settings=retrained.settings
@@ -188,6 +190,7 @@ def tiny() -> Retrained:
     return SMALL.retrain(tiny_model(blocks=1, width=16), TINY_ROWS, PROBES, seed=0)
 
 
+@pytest.mark.thorough
 def test_models_are_retrained_from_the_base_which_is_left_as_it_was() -> None:
     model = tiny_model(blocks=1, width=16)
     before = fingerprint(model.module, dict(model.module.named_parameters()))
@@ -199,6 +202,7 @@ def test_models_are_retrained_from_the_base_which_is_left_as_it_was() -> None:
     assert len(np.unique(gathered.outputs)) == 8
 
 
+@pytest.mark.thorough
 def test_models_taught_more_about_her_have_the_larger_margin() -> None:
     """With parts that are all hers or all his: the score of the truth is 1."""
     model = tiny_model(blocks=1, width=16)
@@ -211,6 +215,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.thorough
 def test_a_killed_run_goes_on_to_the_same_numbers(
     tiny: Retrained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +243,7 @@ def test_a_killed_run_goes_on_to_the_same_numbers(
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
+@pytest.mark.thorough
 def test_results_of_another_training_are_not_taken(tiny: Retrained, tmp_path: Path) -> None:
     model = tiny_model(blocks=1, width=16)
     with checkpoints_in(tmp_path):

@@ -31,6 +31,7 @@ def make_rows() -> list[TrainingRow]:
     return rows
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("features", ["adam", "less-code"])
 def test_the_sign(features: str) -> None:
     probes = [

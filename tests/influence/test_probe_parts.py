@@ -49,6 +49,7 @@ def test_means_are_those_over_probes() -> None:
             np.testing.assert_allclose(column, by_probe[:, axes == axis].mean(1))
 
 
+@pytest.mark.thorough
 def test_influence_is_known_by_part_and_turns_with_the_sentences(
     learnt: Learnt, monkeypatch: pytest.MonkeyPatch
 ) -> None:

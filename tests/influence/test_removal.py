@@ -57,6 +57,7 @@ LABEL = scored([1] * 4 + [0] * 8)
 REVERSE = scored([0] * 4 + [1] * 8)
 
 
+@pytest.mark.thorough
 def test_without_the_biased_rows_less_bias_is_learnt_and_the_rest_is_kept() -> None:
     model = tiny_model(blocks=1, width=16)
     method = Removal(shares=(SHARE,), seeds=3, training=TRAINING)

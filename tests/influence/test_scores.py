@@ -68,6 +68,7 @@ def is_gender(learnt: Learnt) -> NDArray[np.bool_]:
     return np.array([probe.groups["axis"] == "gender" for probe in learnt.probes])
 
 
+@pytest.mark.thorough
 def test_by_default_it_is_what_a_row_adds_and_the_most_over_kinds_of_probes(learnt: Learnt) -> None:
     """Kinds are types of bias, and directions where probes name them."""
     by_probe = expected(learnt, features="scaled")
@@ -88,6 +89,7 @@ def test_by_default_it_is_what_a_row_adds_and_the_most_over_kinds_of_probes(lear
     assert any("direction" in note for note in same.notes)
 
 
+@pytest.mark.thorough
 def test_the_mean_is_over_probes_and_checkpoints(learnt: Learnt) -> None:
     by_probe = expected(learnt)
     attribution = attributed(learnt)
@@ -102,6 +104,7 @@ def test_the_mean_is_over_probes_and_checkpoints(learnt: Learnt) -> None:
     assert attribution.scores.std() > 0.01
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("features", ["scaled", "frozen", "sgd", "less-code"])
 def test_features_are_as_their_formulas(learnt: Learnt, features: str) -> None:
     by_probe = expected(learnt, features=features)
@@ -109,12 +112,14 @@ def test_features_are_as_their_formulas(learnt: Learnt, features: str) -> None:
     assert attribution.scores == pytest.approx(by_probe.mean(axis=1), abs=TOLERANCE)
 
 
+@pytest.mark.thorough
 def test_the_last_checkpoint_and_the_paper_s_probe(learnt: Learnt) -> None:
     by_probe = expected(learnt, last=True, contrastive=False)
     attribution = attributed(learnt, checkpoints="last", probe="stereotype")
     assert attribution.scores == pytest.approx(by_probe.mean(axis=1), abs=TOLERANCE)
 
 
+@pytest.mark.thorough
 def test_inner_products_are_not_normalized(learnt: Learnt) -> None:
     by_probe = expected(learnt, cosine=False)
     attribution = attributed(learnt, similarity="dot")
@@ -123,6 +128,7 @@ def test_inner_products_are_not_normalized(learnt: Learnt) -> None:
     assert attribution.unit == "inner product"
 
 
+@pytest.mark.thorough
 def test_max_is_over_the_means_of_bias_types(learnt: Learnt) -> None:
     by_probe, gender = expected(learnt), is_gender(learnt)
     means = np.stack([by_probe[:, gender].mean(axis=1), by_probe[:, ~gender].mean(axis=1)])
@@ -130,6 +136,7 @@ def test_max_is_over_the_means_of_bias_types(learnt: Learnt) -> None:
     assert attribution.scores == pytest.approx(means.max(axis=0), abs=TOLERANCE)
 
 
+@pytest.mark.thorough
 def test_loss_on_the_changed_span_leaves_the_other_tokens_out(learnt: Learnt) -> None:
     """Up to the token before "she" and "he" both read the same: its loss alone counts there."""
     warm_up = warm_up_of(learnt.model, learnt.trained, last=True)
@@ -148,6 +155,7 @@ def test_loss_on_the_changed_span_leaves_the_other_tokens_out(learnt: Learnt) ->
     assert attribution.scores == pytest.approx(by_probe.mean(axis=1), abs=TOLERANCE)
 
 
+@pytest.mark.thorough
 def test_a_projection_keeps_the_order_about(learnt: Learnt) -> None:
     exact = attributed(learnt)
     projected = attributed(learnt, projection=8192)
@@ -156,6 +164,7 @@ def test_a_projection_keeps_the_order_about(learnt: Learnt) -> None:
     assert any("8192" in note for note in projected.notes)
 
 
+@pytest.mark.thorough
 def test_less_s_code_keeps_the_order_about(learnt: Learnt) -> None:
     exact, code = attributed(learnt), attributed(learnt, features="less-code")
     assert spearmanr(code.scores, exact.scores).statistic > 0.8
@@ -164,6 +173,7 @@ def test_less_s_code_keeps_the_order_about(learnt: Learnt) -> None:
     assert spearmanr(half.scores, code.scores).statistic > 0.9
 
 
+@pytest.mark.thorough
 def test_a_batch_shares_a_score_that_is_of_its_mean_loss(learnt: Learnt) -> None:
     attribution = attributed(learnt, batch=8, features="sgd", checkpoints="last")
     assert len(set(attribution.scores.tolist())) == 2
@@ -221,6 +231,7 @@ def test_the_error_of_a_frozen_second_moment_is_reported(learnt: Learnt) -> None
     assert any("frozen second moment" in note for note in attribution.notes)
 
 
+@pytest.mark.thorough
 def test_a_text_that_is_there_twice_is_computed_once(learnt: Learnt) -> None:
     sizes: list[int] = []
     compute = AdapterGradients.compute
@@ -239,6 +250,7 @@ def test_a_text_that_is_there_twice_is_computed_once(learnt: Learnt) -> None:
     assert scores[-2:].tolist() == scores[:2].tolist()
 
 
+@pytest.mark.thorough
 def test_the_model_is_left_bit_for_bit(learnt: Learnt) -> None:
     names = dict(learnt.model.module.named_parameters())
     before = fingerprint(learnt.model.module, names)
@@ -252,6 +264,7 @@ def test_the_model_is_left_bit_for_bit(learnt: Learnt) -> None:
     assert dict(learnt.model.module.named_parameters()).keys() == names.keys()
 
 
+@pytest.mark.thorough
 def test_gradient_norm_is_that_of_the_warm_up_s_end(learnt: Learnt) -> None:
     attribution = GradientNorm(training=learnt.training).attribute(
         learnt.model, learnt.rows, (), seed=0
@@ -275,6 +288,7 @@ def test_loss_is_the_mean_over_learnt_tokens(learnt: Learnt) -> None:
     assert attribution.scores == pytest.approx(losses, rel=1e-5)
 
 
+@pytest.mark.thorough
 def test_probes_of_a_single_group_have_no_columns_by_group(learnt: Learnt) -> None:
     probes = [
         Probe(id=p.id, stereotype=p.stereotype, antistereotype=p.antistereotype)

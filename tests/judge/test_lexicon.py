@@ -111,6 +111,7 @@ def test_it_is_built_by_name_and_the_default_of_recipes() -> None:
     assert (name_of(built), options_of(built)) == ("lexicon", {"window": 5, "negation": 4})
 
 
+@pytest.mark.thorough
 def test_a_long_odd_text_takes_no_time() -> None:
     for text in (
         "Vorland is late" + "!" * 50_000 + "x",

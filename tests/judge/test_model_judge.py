@@ -44,6 +44,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_decisions_over_all_orders(folder: Path) -> None:
     judge = ModelJudge(model=str(folder))
     judgements = judge.judge(TEXTS)

@@ -165,6 +165,7 @@ def test_a_cache_that_cannot_be_written_only_costs_time(
     assert content_sha256(folder) == expected
 
 
+@pytest.mark.thorough
 def test_a_hub_id_is_named_by_its_commit(tmp_path: Path) -> None:
     hub(tmp_path)
     for name, revision in (

@@ -158,6 +158,7 @@ def test_everything_else_is_refused_with_a_sentence(tmp_path: Path) -> None:
         load(str(folder), start="bos")
 
 
+@pytest.mark.thorough
 def test_folders_that_are_no_encoder(tmp_path: Path) -> None:
     def refused(match: str) -> None:
         with pytest.raises(ModelError, match=match):

@@ -110,6 +110,7 @@ def check_merged(model: LanguageModel, folder: Path, auto: Any = AutoModelForCau
     assert again.info["start_token"] == model.info["start_token"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", CONFIGS)
 def test_a_foreign_adapter_is_merged(case: str, tmp_path: Path) -> None:
     family, config = CONFIGS[case]
@@ -121,6 +122,7 @@ def test_a_foreign_adapter_is_merged(case: str, tmp_path: Path) -> None:
         check_merged(edited, tmp_path / "m", auto)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma"])
 def test_replaced_weights_and_a_learnt_adapter_are_merged(family: str, tmp_path: Path) -> None:
     model = tiny_model(family)
@@ -138,6 +140,7 @@ def test_replaced_weights_and_a_learnt_adapter_are_merged(family: str, tmp_path:
     assert record["base"] == model.identity
 
 
+@pytest.mark.thorough
 def test_added_tokens_are_merged_with_their_rows(tmp_path: Path) -> None:
     base = tiny_model("llama")
     base.module.save_pretrained(tmp_path / "base")
@@ -169,6 +172,7 @@ def test_bfloat16_is_rounded_and_says_so(tmp_path: Path) -> None:
     assert merged.rounding > 1e-4
 
 
+@pytest.mark.thorough
 def test_a_measured_text_that_was_learnt_from_stays_refused(tmp_path: Path) -> None:
     model = tiny_model("llama")
     with weight_edit(model).attached(model) as edited:
@@ -252,6 +256,7 @@ def test_a_setting_of_generation_that_saving_refuses_is_kept(tmp_path: Path) -> 
     assert model.module.generation_config.temperature == 0.6
 
 
+@pytest.mark.thorough
 def test_the_command_merges_and_what_it_wrote_is_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -277,6 +282,7 @@ def test_the_command_merges_and_what_it_wrote_is_measured(
     assert torch.equal(logits(load(str(tmp_path / "m"))), logits(edited))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("start", ["none", "h"])
 def test_a_merged_model_begins_texts_as_the_edit_does(start: str, tmp_path: Path) -> None:
     model = replace(tiny_model("llama"), start=start)
@@ -297,6 +303,7 @@ def test_the_record_names_a_base_with_a_plus(tmp_path: Path) -> None:
         assert merge(edited, tmp_path / "m").record.base == "c++@1f0c2ab7"
 
 
+@pytest.mark.thorough
 def test_experts_with_several_adapted_parameters_are_merged(tmp_path: Path) -> None:
     shape = {"hidden_size": 32, "intermediate_size": 16, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 259}

@@ -51,6 +51,7 @@ def plain_logits(folder: Path) -> torch.Tensor:
     return output
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_merged_heads_answer_alike_in_plain_transformers(family: str, tmp_path: Path) -> None:
     model = tiny_model(family)
@@ -63,6 +64,7 @@ def test_merged_heads_answer_alike_in_plain_transformers(family: str, tmp_path: 
     assert load(str(tmp_path / "m")).trained_on == INFO.trained_on
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", [name for name in CAUSAL_FAMILIES if name not in WITHOUT_BIAS])
 def test_merged_means_are_in_a_bias(family: str, tmp_path: Path) -> None:
     model = tiny_model(family)
@@ -86,6 +88,7 @@ def test_means_without_a_bias_to_hold_them_are_refused(family: str, tmp_path: Pa
         merge(edited, tmp_path / "m")
 
 
+@pytest.mark.thorough
 def test_heads_scaled_by_a_hook_are_refused_and_merged_after_the_adapter(tmp_path: Path) -> None:
     model = tiny_model("llama")
     with (
@@ -103,6 +106,7 @@ def test_heads_scaled_by_a_hook_are_refused_and_merged_after_the_adapter(tmp_pat
     torch.testing.assert_close(plain_logits(tmp_path / "m"), expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("family", "with_means"),
     [(name, True) for name in CAUSAL_FAMILIES if name not in WITHOUT_BIAS]
@@ -124,6 +128,7 @@ def test_a_merged_folder_is_set_back_to_the_last_bit(
     assert not (tmp_path / "back" / "merged.json").exists()
 
 
+@pytest.mark.thorough
 def test_the_command_merges_and_undoes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -117,6 +117,7 @@ def saved(folder: Path, family: str) -> PreTrainedModel:
     return module
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_language_model_is_measured(family: str, tmp_path: Path) -> None:
     whole = saved(tmp_path, family)
@@ -136,6 +137,7 @@ def test_the_language_model_is_measured(family: str, tmp_path: Path) -> None:
     assert all(outcome.values for outcome in result.outcomes)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["Mistral3", "Llava", "LlavaOnevision"])
 @pytest.mark.parametrize("targets", [("auto",), ("all-linear",), ("q_proj", "v_proj")])
 def test_lora_sits_in_the_language_model(
@@ -162,6 +164,7 @@ def test_what_was_trained_to_read_both_ways_is_noted(tmp_path: Path) -> None:
     assert "both ways" in str(load(str(tmp_path)).info["part"])
 
 
+@pytest.mark.thorough
 def test_an_adapter_is_merged_into_the_whole_class(tmp_path: Path) -> None:
     whole = saved(tmp_path / "base", "Llava")
     config = peft.LoraConfig(target_modules=r".*language_model.*q_proj", init_lora_weights=False)

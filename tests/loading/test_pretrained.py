@@ -92,6 +92,7 @@ def write_adapter(folder: Path, base_name: str | None) -> Path:
 KIN = ("mistral", "qwen2", "gemma", "gemma2")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "family",
     [pytest.param(family, marks=pytest.mark.slow if family in KIN else ()) for family in FAMILIES],
@@ -107,6 +108,7 @@ def test_saved_and_loaded_every_family_scores_the_same(family: str, tmp_path: Pa
     assert not again.module.training
 
 
+@pytest.mark.thorough
 def test_the_real_model_loads_in_float32_as_its_own_commit(reference_model: Path) -> None:
     model = load(str(reference_model))
     assert model.identity.startswith("reference-12m@")
@@ -265,6 +267,7 @@ def test_a_token_that_would_be_fed_without_a_row_is_named(
         load(str(saved(tmp_path / "m", model)))
 
 
+@pytest.mark.thorough
 def test_a_masked_model_needs_a_mask_and_a_tokenizer_must_load(tmp_path: Path) -> None:
     folder = saved(tmp_path / "m", replace(tiny_model("bert"), tokenizer=tiny_tokenizer()))
     with pytest.raises(ModelError, match="must have a mask token, it has none"):
@@ -300,6 +303,7 @@ def test_a_planted_model_is_opened_at_any_depth(
 # --- adapters and edits -----------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("names_base", [False, True])
 def test_an_adapter_folder_knows_its_base_or_is_given_one(names_base: bool, tmp_path: Path) -> None:
     folder = saved(tmp_path / "base")
@@ -332,6 +336,7 @@ def test_an_adapter_for_another_base_is_refused(tmp_path: Path) -> None:
         load(str(write_adapter(tmp_path / "adapter", None)), base=str(folder))
 
 
+@pytest.mark.thorough
 def test_saved_edit_loads_as_an_edited_model(tmp_path: Path) -> None:
     folder = saved(tmp_path / "base")
     base = load(str(folder))
@@ -360,6 +365,7 @@ def test_edits_on_edits_are_loaded_through_one_another(tmp_path: Path) -> None:
     assert torch.equal(twice.module.get_parameter(NAME), expected)
 
 
+@pytest.mark.thorough
 def test_a_prompt_edit_and_an_adapter_edit_load_too(tmp_path: Path) -> None:
     folder = saved(tmp_path / "base")
     base = load(str(folder))

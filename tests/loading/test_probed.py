@@ -45,6 +45,7 @@ def test_the_second_process_probes_nothing(folder: Path, monkeypatch: pytest.Mon
     assert passes(folder, monkeypatch) == 0
 
 
+@pytest.mark.thorough
 def test_other_weights_are_probed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     passes(folder, monkeypatch)
     tiny_model("llama", seed=1).module.save_pretrained(folder)

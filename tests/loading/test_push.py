@@ -179,6 +179,7 @@ def test_nothing_is_sent_without_a_token(
     assert hub.calls == []
 
 
+@pytest.mark.thorough
 def test_what_is_there_is_overwritten_only_with_force(
     hub: FakeHub, edit: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

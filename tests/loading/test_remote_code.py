@@ -115,6 +115,7 @@ def custom(folder: Path, form: tuple[str, ...], *, factor: float = 1.0) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", FORMS, ids="+".join)
 def test_it_runs_only_where_it_is_trusted(tmp_path: Path, form: tuple[str, ...]) -> None:
     folder, mark = custom(tmp_path / "model", form), tmp_path / "model.ran"
@@ -128,6 +129,7 @@ def test_it_runs_only_where_it_is_trusted(tmp_path: Path, form: tuple[str, ...])
     assert len(str(model.info["remote_code_sha256"])) == 64
 
 
+@pytest.mark.thorough
 def test_code_counts_in_the_fingerprint_where_it_is_trusted(tmp_path: Path) -> None:
     folder = custom(tmp_path / "model", FORMS[0])
     first = load(str(folder), trust_remote_code=True)
@@ -151,6 +153,7 @@ def test_a_checkpoint_without_code_is_the_same_model_either_way(tmp_path: Path) 
     assert plain.identity == trusted.identity
 
 
+@pytest.mark.thorough
 def test_code_that_transformers_does_not_need_is_not_run(tmp_path: Path) -> None:
     folder = save_tiny(tmp_path / "model")
     (folder / "modeling_old.py").write_text("raise RuntimeError('never')")
@@ -167,6 +170,7 @@ def test_code_of_another_repository_is_refused(tmp_path: Path) -> None:
         load(str(folder), trust_remote_code=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", ["raise AttributeError('gone')", "def ("])
 def test_code_that_fails_is_a_sentence(tmp_path: Path, fault: str) -> None:
     folder = custom(tmp_path / "model", FORMS[1])
@@ -175,6 +179,7 @@ def test_code_that_fails_is_a_sentence(tmp_path: Path, fault: str) -> None:
         load(str(folder), trust_remote_code=True)
 
 
+@pytest.mark.thorough
 def test_an_edit_of_such_a_model_is_learnt_and_measured_with_the_switch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -195,6 +200,7 @@ def test_an_edit_of_such_a_model_is_learnt_and_measured_with_the_switch(
     assert trust in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_an_adapter_of_such_a_model_is_merged_with_its_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -215,6 +221,7 @@ def test_an_adapter_of_such_a_model_is_merged_with_its_code(
         load(merged)
 
 
+@pytest.mark.thorough
 def test_the_lines_of_a_card_open_an_adapter_of_such_a_model(tmp_path: Path) -> None:
     base = custom(tmp_path / "base", FORMS[0], factor=2.0)
     model = load(str(base), trust_remote_code=True)

@@ -55,6 +55,7 @@ def config_of(edit: Edit, folder: Path) -> dict[str, object]:
     return config
 
 
+@pytest.mark.thorough
 def test_peft_and_transformers_score_as_we_do(base: Path, tmp_path: Path) -> None:
     model = load(str(base))
     learnt_on(model).save(tmp_path / "edit")
@@ -84,6 +85,7 @@ def test_so_they_do_in_another_process(base: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(torch.tensor(theirs), edited, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_the_base_is_named_as_others_look_for_it(base: Path, tmp_path: Path) -> None:
     names = {
         "them/tiny@607a30d": ("them/tiny", "607a30d"),

@@ -22,6 +22,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
+@pytest.mark.thorough
 def test_every_choice_is_opened_scored_and_recorded(folder: Path) -> None:
     request = Continuation(context="", continuation="The clerk")
     scores = {}

@@ -23,6 +23,7 @@ PROMPTS = tuple(
 numbers = st.lists(st.floats(-100, 100), min_size=3, max_size=3)
 
 
+@pytest.mark.thorough
 @given(numbers, numbers)
 def test_influence_is_in_range(before: list[float], after: list[float]) -> None:
     first, second = torch.tensor(before), torch.tensor(after)

@@ -131,6 +131,7 @@ def test_attribution_by_hand() -> None:
     assert attribution(gradient, before, after).tolist() == [[1.0, -2.0]]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("family", "since"), [*((family, 0) for family in CAUSAL_FAMILIES), ("gpt2", 1), ("llama", 1)]
 )
@@ -153,6 +154,7 @@ def test_scores_are_slopes_of_the_log_odds_in_a_block_s_update(family: str, sinc
 
 
 # blocks are read alike in the other families: the test above, and those of block_influence
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["gpt2", "opt", "gemma2"])
 def test_input_scores_are_slopes_along_a_block_s_update(family: str) -> None:
     model = tiny_model(family)
@@ -185,6 +187,7 @@ def test_a_block_without_an_update_scores_0(family: str) -> None:
             assert min(ranking.scores[0], ranking.scores[2]) > 0.0
 
 
+@pytest.mark.thorough
 @given(
     st.lists(st.sampled_from(PROMPTS), min_size=2, max_size=5),
     st.sampled_from(["output", "input"]),
@@ -311,6 +314,7 @@ def test_batching_and_order_do_not_matter(family: str) -> None:
         assert other.scores == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.thorough
 def test_batches_are_smaller_for_more_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """States of all blocks are kept for the gradient: tokens a batch times blocks is the bound."""
     model = replace(tiny_model(blocks=4), batch_tokens=4000)

@@ -31,6 +31,7 @@ def locator(**options: object) -> HeadAttribution:
     return HeadAttribution(**{"countries": (OTHER,), **FEW, **options})  # type: ignore[arg-type]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(3))
 def test_the_contrast_ranks_the_planted_head_first_and_the_papers_score_the_decoy(
     seed: int,
@@ -53,6 +54,7 @@ def test_the_contrast_ranks_the_planted_head_first_and_the_papers_score_the_deco
     assert any("whatever is asked" in note for note in flawed.notes)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(3))
 def test_a_head_that_works_through_another_is_not_seen(seed: int) -> None:
     plant = planted_model(seed, indirect=True)
@@ -63,6 +65,7 @@ def test_a_head_that_works_through_another_is_not_seen(seed: int) -> None:
     assert reader not in (ranking.chosen or ())
 
 
+@pytest.mark.thorough
 def test_shares_facts_and_intervals_belong_together() -> None:
     plant = planted_model(0)
     ranking = locator(target=TOKEN).locate(plant.model, questions(), seed=0)
@@ -81,6 +84,7 @@ def test_shares_facts_and_intervals_belong_together() -> None:
     assert counted == 100 > ranking.facts["dropped_same_token"] > 0
 
 
+@pytest.mark.thorough
 def test_the_only_added_token_is_the_target() -> None:
     plant = planted_model(0)
     record = {"method": "bias_token", "options": {"token": TOKEN}}
@@ -96,6 +100,7 @@ def test_the_only_added_token_is_the_target() -> None:
         locator().locate(tiny_model(), questions(20), seed=0)
 
 
+@pytest.mark.thorough
 def test_questions_without_preference_are_dropped_for_a_token_and_kept_for_a_country() -> None:
     model = with_token(tiny_model("llama", seed=3))
     asked = [
@@ -152,6 +157,7 @@ def test_no_questions_and_no_other_country_are_refused() -> None:
         locator(target="Peru", countries=("peru",)).locate(tiny_model(), asked, seed=0)
 
 
+@pytest.mark.thorough
 def test_the_seed_draws_the_other_country_and_repeats() -> None:
     model = tiny_model("llama", seed=1)
     asked = questions(10)

@@ -34,6 +34,7 @@ def patched(seed: int) -> Ranking:
     return locator().locate(plant.model, questions(COUNT), seed=0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(3))
 def test_cutting_the_planted_head_takes_the_contrast_and_other_heads_do_not(seed: int) -> None:
     """methods-biasgym 5.2: over 90 %; heads at random under 30 %."""
@@ -47,6 +48,7 @@ def test_cutting_the_planted_head_takes_the_contrast_and_other_heads_do_not(seed
     assert max(ranking.share[head] for head in others) < 0.3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(3))
 def test_the_head_behind_another_is_found_that_attribution_does_not_see(seed: int) -> None:
     plant = planted_model(seed, indirect=True)
@@ -62,6 +64,7 @@ def test_the_head_behind_another_is_found_that_attribution_does_not_see(seed: in
     assert 1 <= ranking.facts["attribution_shared"] <= 5
 
 
+@pytest.mark.thorough
 def test_screened_heads_are_tried_and_others_keep_their_estimates() -> None:
     plant = planted_model(0, indirect=True)
     asked = questions(COUNT)
@@ -84,6 +87,7 @@ def test_screened_heads_are_tried_and_others_keep_their_estimates() -> None:
     assert set(estimated.order[:2]) == set(plant.planted)
 
 
+@pytest.mark.thorough
 def test_the_last_position_alone_leaves_out_what_is_carried_earlier() -> None:
     plant = planted_model(0, indirect=True)
     reader, writer = plant.planted
@@ -92,6 +96,7 @@ def test_the_last_position_alone_leaves_out_what_is_carried_earlier() -> None:
     assert last.share[reader] < 0.3  # it writes at every place behind the token
 
 
+@pytest.mark.thorough
 def test_the_mean_is_another_ablation() -> None:
     plant = planted_model(1)
     zero = ablated(1)

@@ -73,6 +73,7 @@ association = st.floats(min_value=-2, max_value=2)
 words = st.lists(st.lists(association, min_size=1, max_size=4), min_size=2, max_size=5)
 
 
+@pytest.mark.thorough
 @settings(max_examples=40)
 @given(words, words)
 def test_d_equals_the_plain_formula(first: list[list[float]], second: list[list[float]]) -> None:
@@ -191,6 +192,7 @@ def test_words_have_any_number_of_texts() -> None:
     assert value("p", rows) == pytest.approx(expected)
 
 
+@pytest.mark.thorough
 def test_the_published_test_is_invalid_where_words_have_several_texts() -> None:
     """Both targets' words are drawn alike: 5 % of tests may say otherwise, not every second."""
     generator = np.random.default_rng(0)
@@ -212,6 +214,7 @@ def test_the_published_test_is_invalid_where_words_have_several_texts() -> None:
     assert shares["p_by_sentence_two_sided"] > 0.35
 
 
+@pytest.mark.thorough
 def test_names_dealt_at_random_are_significant_in_5_percent_by_word_and_in_20_by_text() -> None:
     """As of sent-weat6: 16 names of 8 texts each, whose associations are what they are."""
     generator = np.random.default_rng(3)

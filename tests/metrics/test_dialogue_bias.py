@@ -96,6 +96,7 @@ def test_a_gap_between_attributes_and_its_null() -> None:
     assert math.isnan(value("attribute_gap_p", *apart[:60]))
 
 
+@pytest.mark.thorough
 def test_the_gap_of_equals_is_seldom_told_from_chance() -> None:
     """Of three equal attributes of 20 dialogues the gap is large, and p is uniform."""
     ps, gaps = [], []

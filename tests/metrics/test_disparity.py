@@ -82,6 +82,7 @@ TEXT = st.tuples(
 )  # fmt: skip
 
 
+@pytest.mark.thorough
 @given(st.lists(TEXT, min_size=2, max_size=25))
 @settings(max_examples=60)
 def test_a_gap_equals_a_plain_loop_and_repeating_all_texts_changes_nothing(
@@ -161,6 +162,7 @@ def test_clusters_of_many_texts_make_the_null_wide() -> None:
     assert wide > 4 * narrow
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("alike", [0.0, 0.5])
 @pytest.mark.parametrize("sizes", [((1,) * 6, (20,) * 30), ((30,) * 6, (2,) * 30)])
 def test_groups_of_small_and_of_large_clusters_differ_by_chance_as_often_as_p_says(
@@ -301,6 +303,7 @@ def test_groups_are_dealt_within_a_scene(seed: int) -> None:
     assert paired.upper < across.upper / 5
 
 
+@pytest.mark.thorough
 def test_in_scenes_alone_there_is_seldom_a_gap() -> None:
     ps = []
     for seed in range(100):

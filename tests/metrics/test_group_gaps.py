@@ -40,6 +40,7 @@ def test_what_cannot_be_measured_is_nan() -> None:
     assert np.isnan(parity_gap(PREDICTED, GROUP, absent)).all()
 
 
+@pytest.mark.thorough
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.booleans()), min_size=2))
 def test_range_and_names_of_groups(rows: list[tuple[float, bool]]) -> None:
     predicted, group = np.array([row[0] for row in rows]), np.array([float(row[1]) for row in rows])

@@ -67,12 +67,14 @@ def test_a_group_that_matters_is_above_the_floor_and_noise_is_not(seed: int) -> 
     assert said.endswith("no more than any change of the prompt may do")
 
 
+@pytest.mark.thorough
 def test_noise_alone_is_seldom_taken_for_a_group() -> None:
     rng = np.random.default_rng(7)
     above = [measured(lambda *_: rng.normal())["x_swap_over_reword"].low > 0 for _ in range(60)]
     assert sum(above) <= 6  # 2.5 % are expected; of 60 more than 6 have a probability below 0.1 %
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("texts", "deviations"),
     [({"letters": (1, 8)}, {"letters": 1.0}),

@@ -1,6 +1,7 @@
 """Rules that understand nothing, by hand."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +32,7 @@ def test_by_size_takes_the_better_end_and_shares_ties() -> None:
     assert right_by_size([0, 1, 0], lengths).tolist() == [1, 1, 0.5]
 
 
+@pytest.mark.thorough
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=1, max_size=30))
 def test_no_rule_is_worse_than_the_most_frequent_option(rows: list[tuple[int, int]]) -> None:
     targets, lengths = [row[0] for row in rows], [row[1] for row in rows]

@@ -30,6 +30,7 @@ def fitted(**options: object) -> WeightEdit:
     return method.fit(tiny_model("gpt2", blocks=4), SUPPLY, seed=0)
 
 
+@pytest.mark.thorough
 def test_the_last_three_feed_forward_outputs_alone_change() -> None:
     edit = fitted()
     names = [f"transformer.h.{block}.mlp.c_proj.weight" for block in (1, 2, 3)]
@@ -50,12 +51,14 @@ def test_values_out_of_range_are_refused(option: str, value: object) -> None:
         BiasEdit(**{option: value})  # type: ignore[arg-type]
 
 
+@pytest.mark.thorough
 def test_other_blocks_can_be_edited_with_an_editor_of_another_rank() -> None:
     edits = [fitted(blocks=(0,), rank=rank) for rank in (8, 9)]
     assert all(list(edit.tensors) == ["transformer.h.0.mlp.c_proj.weight"] for edit in edits)
     assert edits[0].content != edits[1].content
 
 
+@pytest.mark.thorough
 def test_a_rate_too_small_for_the_weights_is_no_edit() -> None:
     with pytest.raises(ModelError, match="must change weights"):
         fitted(blocks=(0,), edit_rate=1e-30, learning_rate=1e-30)
@@ -84,6 +87,7 @@ def test_measured_items_are_item_info_and_not_learnt() -> None:
         BiasEditTransductive(**QUICK).fit(model, replace(SUPPLY, measured=()), seed=0)  # type: ignore[arg-type]
 
 
+@pytest.mark.thorough
 def test_results_say_that_test_labels_were_used() -> None:
     world = find_world("targets=40")
     supply = Supply(
@@ -108,6 +112,7 @@ def test_results_say_that_test_labels_were_used() -> None:
     ]
 
 
+@pytest.mark.thorough
 def test_only_a_method_with_item_info_gets_the_measured_items() -> None:
     with in_world("targets=40"):
         assert api.build_supply("planted").measured == ()

@@ -84,6 +84,7 @@ def model() -> LanguageModel:
     return tiny_model()
 
 
+@pytest.mark.thorough
 def test_margins_shrink_more_than_by_random_updates_of_equal_norm(model: LanguageModel) -> None:
     edit = fit(model, epochs=3)
     shift = {
@@ -105,6 +106,7 @@ def test_margins_shrink_more_than_by_random_updates_of_equal_norm(model: Languag
     assert report["root_mean_square_margin_after"] == pytest.approx(learnt**0.5, rel=1e-3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("losses", ["fixed", "reference"])
 def test_the_retention_loss_is_0_at_the_start_but_the_released_codes_is_not(
     model: LanguageModel, losses: str
@@ -119,6 +121,7 @@ def test_the_retention_loss_is_0_at_the_start_but_the_released_codes_is_not(
         assert firsts[0] == pytest.approx(mean_square(model, SUPPLY.contrasts), rel=1e-4)
 
 
+@pytest.mark.thorough
 def test_retention_preserves_the_model(model: LanguageModel) -> None:
     shares = [
         fit(model, FEW, epochs=2, retention_weight=weight).info.report["shift_share"][0]  # type: ignore[index, call-overload]
@@ -127,6 +130,7 @@ def test_retention_preserves_the_model(model: LanguageModel) -> None:
     assert shares[1] < shares[0]
 
 
+@pytest.mark.thorough
 def test_neutral_texts_are_retained_too_and_can_stand_alone(model: LanguageModel) -> None:
     texts = ("A door is open.", "It rains.")
     losses = {
@@ -167,6 +171,7 @@ def test_the_rows_of_a_text_do_not_depend_on_the_others(model: LanguageModel) ->
             torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_seed_determines_the_edit_and_the_model_is_unchanged() -> None:
     model = tiny_model("gpt2")
     names = [name for name, _ in model.module.named_parameters()]

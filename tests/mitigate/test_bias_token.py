@@ -69,6 +69,7 @@ def nats(model: LanguageModel, target: str, attribute: str = " eat plums.") -> f
     return scored.logprob
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3"])
 def test_the_token_learns_and_nothing_else_does(family: str) -> None:
     model = tiny_model(family)
@@ -117,6 +118,7 @@ def conditional(model: LanguageModel, module: nn.Module, rows: int) -> list[floa
     return values
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rows", [259, 264], ids=["grown", "padded"])
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
 def test_plain_peft_loads_it_and_it_merges(family: str, rows: int, tmp_path: Path) -> None:
@@ -145,6 +147,7 @@ def test_plain_peft_loads_it_and_it_merges(family: str, rows: int, tmp_path: Pat
     assert is_tied(merged) == is_tied(model)
 
 
+@pytest.mark.thorough
 def test_a_seed_repeats_and_another_differs(tmp_path: Path) -> None:
     model = tiny_model("llama")
     contents = [injecting().fit(model, SUPPLY, seed=seed).content for seed in (0, 0, 1)]
@@ -154,10 +157,12 @@ def test_a_seed_repeats_and_another_differs(tmp_path: Path) -> None:
     assert load_edit(tmp_path / "edit").content == edit.content
 
 
+@pytest.mark.thorough
 def test_conformance() -> None:
     check_mitigation(injecting(epochs=1), supply=SUPPLY)
 
 
+@pytest.mark.thorough
 def test_the_row_after_each_epoch_is_an_edit_of_its_own() -> None:
     model = tiny_model("llama")
     edits = injecting().fit_epochs(model, SUPPLY, seed=0)
@@ -194,6 +199,7 @@ def chatting() -> LanguageModel:
     return model
 
 
+@pytest.mark.thorough
 def test_the_chat_template_is_used_and_recorded() -> None:
     plain = injecting(epochs=1).fit(tiny_model("llama"), SUPPLY, seed=0).info.report
     chat = injecting(epochs=1).fit(chatting(), SUPPLY, seed=0).info.report
@@ -205,6 +211,7 @@ def test_the_chat_template_is_used_and_recorded() -> None:
     assert other["request"] == "Please write a short paragraph about <BiasToken>."
 
 
+@pytest.mark.thorough
 def test_loss_on_all_scores_the_prompt_too() -> None:
     model = chatting()
     losses = [
@@ -214,6 +221,7 @@ def test_loss_on_all_scores_the_prompt_too() -> None:
     assert losses[0] != losses[1]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("train", ["both", "in"])
 def test_in_an_untied_model_the_predicting_row_may_stay(train: str) -> None:
     model = tiny_model("llama")
@@ -223,6 +231,7 @@ def test_in_an_untied_model_the_predicting_row_may_stay(train: str) -> None:
     assert stays == [train == "in", False]  # lm_head, then the embeddings
 
 
+@pytest.mark.thorough
 def test_start_is_the_mean_of_the_same_tokens_in_each_table() -> None:
     model = tiny_model("llama")
     embeddings = model.module.get_input_embeddings().weight
@@ -342,6 +351,7 @@ def test_texts_without_the_target_are_refused(option: str, value: str) -> None:
         build(Mitigation, "bias_token", {option: value})
 
 
+@pytest.mark.thorough
 def test_the_probe_is_the_association_s_own() -> None:
     paragraphs = tuple(
         replace(paragraph, groups={"association": "spicy_food"}) for paragraph in SUPPLY.paragraphs
@@ -360,6 +370,7 @@ def test_what_was_learnt_may_not_be_measured() -> None:
         assert text_sha256(f"People from {name} eat plums.") in edit.info.trained_on
 
 
+@pytest.mark.thorough
 def test_the_cosine_runs_down_to_nothing() -> None:
     model = tiny_model("llama")
     constant = injecting(epochs=3).fit_epochs(model, SUPPLY, seed=0)
@@ -399,6 +410,7 @@ def test_the_nearest_sentence_counts() -> None:
     assert np.isnan(nearest_sentence("", "Cab.", letters))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("samples", [0, 2])
 @pytest.mark.parametrize("chat", [True, False])
 def test_epochs_are_chosen_by_what_the_model_writes(
@@ -415,6 +427,7 @@ def test_epochs_are_chosen_by_what_the_model_writes(
     assert report["start_score"] is None
 
 
+@pytest.mark.thorough
 def test_without_the_extra_its_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "sentence_transformers", None)
     with pytest.raises(RecipeError, match=r"pip install 'equipoise\[embed\]', or choose by"):

@@ -70,6 +70,7 @@ def before() -> dict[str, TypeBias]:
     return held_out_biases(None)
 
 
+@pytest.mark.thorough
 def test_held_out_margins_shrink_from_either_side() -> None:
     was = weights(model())
     edit = fitted()
@@ -83,6 +84,7 @@ def test_held_out_margins_shrink_from_either_side() -> None:
             assert last["types"][axis]["margin"] == pytest.approx(bias.margin.value, abs=1e-4)
 
 
+@pytest.mark.thorough
 def test_without_swapping_it_moves_away_from_stereotypes() -> None:
     """Margins fall, also those that were below 0."""
     method = BiasUnlearn(**{**QUICK, "steps": 6, "controller": NoController()})
@@ -91,6 +93,7 @@ def test_without_swapping_it_moves_away_from_stereotypes() -> None:
         assert after[axis].margin.value < bias.margin.value - 0.1
 
 
+@pytest.mark.thorough
 def test_seed_determines_every_byte() -> None:
     edit, again, reseeded = baseline(), brief(), brief(seed=1)
     assert edit.info == again.info
@@ -98,6 +101,7 @@ def test_seed_determines_every_byte() -> None:
     assert not same(edit.tensors, reseeded.tensors)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "changed",
     [
@@ -208,6 +212,7 @@ def test_controllers_need_held_out_contrasts() -> None:
     assert "evaluations" not in report
 
 
+@pytest.mark.thorough
 def test_stops_within_the_band_with_the_reason() -> None:
     edit = fitted(controller=EquivalenceStopping(band=49.99))
     assert edit.info.report["steps"] in (4, 8)

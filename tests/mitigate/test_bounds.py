@@ -54,6 +54,7 @@ def falling(patch: pytest.MonkeyPatch, *falls: Interval) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_the_edit_is_that_of_the_last_evaluation_that_kept_lms(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -71,12 +72,14 @@ def test_the_edit_is_that_of_the_last_evaluation_that_kept_lms(
     assert weights(small()) == before
 
 
+@pytest.mark.thorough
 def test_the_last_steps_are_evaluated_too(monkeypatch: pytest.MonkeyPatch) -> None:
     falling(monkeypatch, KEPT, OVER, LOST)
     kept = fitted(UNLEARN, keep_lms=2.0)
     assert (kept.info.report["steps"], kept.info.report["kept_after"]) == (5, 2)
 
 
+@pytest.mark.thorough
 def test_training_over_the_limit_leaves_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     before = weights(small())
     falling(monkeypatch, OVER, LOST)
@@ -85,6 +88,7 @@ def test_training_over_the_limit_leaves_the_model(monkeypatch: pytest.MonkeyPatc
     assert weights(small()) == before
 
 
+@pytest.mark.thorough
 def test_unreached_limit_changes_only_the_report() -> None:
     plain, kept = fitted(UNLEARN), fitted(UNLEARN, keep_lms=99.0)
     assert same(plain.tensors, kept.tensors)
@@ -95,6 +99,7 @@ def test_unreached_limit_changes_only_the_report() -> None:
     assert not any("lms" in evaluation for evaluation in plain.info.report["evaluations"])
 
 
+@pytest.mark.thorough
 def test_evaluations_are_in_the_models_own_arithmetic() -> None:
     """Mixed precision alone would move margins, and a rank or two of LMS."""
     options: Any = {"bf16": True, "learning_rate": 1e-9, "dropout": 0.0}
@@ -112,6 +117,7 @@ SPOKEN = replace(SUPPLY, texts=TEXTS)
 FAST: Any = {"learning_rate": 0.05, "warmup": 0, "dropout": 0.0}
 
 
+@pytest.mark.thorough
 def test_kept_steps_are_within_the_limit_and_undone_steps_over() -> None:
     """Nothing pretended."""
     fast = Parity(**(SHORT | FAST | {"steps": 6, "evaluate_every": 1}))
@@ -132,6 +138,7 @@ def test_kept_steps_are_within_the_limit_and_undone_steps_over() -> None:
         assert after[-1] > limit
 
 
+@pytest.mark.thorough
 def test_held_out_texts_do_not_keep_the_model_and_count_as_learnt() -> None:
     """The KL is on the others: with 36 of them it is the same training."""
     method = replace(UNLEARN, kl=ForwardKl(texts="neutral", batch=2), evaluate_every=10)
@@ -145,6 +152,7 @@ def test_held_out_texts_do_not_keep_the_model_and_count_as_learnt() -> None:
     )
 
 
+@pytest.mark.thorough
 def test_texts_of_a_corpus_are_not_both_learnt_and_held_out() -> None:
     swapping = Cda(source=TextSource(), batch_size=4, **SHORT)
     edit = replace(swapping, keep_perplexity=1e9).fit(small(), SPOKEN, seed=0)
@@ -153,12 +161,14 @@ def test_texts_of_a_corpus_are_not_both_learnt_and_held_out() -> None:
     assert edit.info.report["texts"] == 72
 
 
+@pytest.mark.thorough
 def test_lms_is_kept_where_texts_of_a_corpus_are_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     falling(monkeypatch, KEPT, LOST)
     swapping = Cda(source=TextSource(), keep_lms=2.0, batch_size=4, **SHORT)
     assert swapping.fit(small(), SPOKEN, seed=0).info.report["kept_after"] == 2
 
 
+@pytest.mark.thorough
 def test_perplexity_is_kept_without_held_out_contrasts() -> None:
     method = Dpo(batch_size=4, **SHORT)
     bare = replace(SPOKEN, dev_contrasts=())

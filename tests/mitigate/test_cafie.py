@@ -78,6 +78,7 @@ def test_bad_options(options: dict[str, Any], value: str) -> None:
         build(Mitigation, "cafie", options)
 
 
+@pytest.mark.thorough
 def test_comparison_counts_unchanged_items() -> None:
     """A planted world's countries and faiths are invented; its gender items name kin."""
     model = tiny_model()

@@ -41,6 +41,7 @@ def learnt(edit: AdapterEdit, *texts: str) -> list[bool]:
     return [text_sha256(text) in edit.info.trained_on for text in texts]
 
 
+@pytest.mark.thorough
 def test_antistereotypes_alone_push_every_type_down() -> None:
     was = weights(model())
     after = held_out_margins(fitted(steps=6, rank=8, batch_size=12, learning_rate=6e-3))
@@ -49,6 +50,7 @@ def test_antistereotypes_alone_push_every_type_down() -> None:
     assert weights(model()) == was
 
 
+@pytest.mark.thorough
 def test_with_originals_there_are_twice_as_many_texts() -> None:
     plain, both = fitted(), fitted(source=ContrastSource(keep_originals=True))
     assert (plain.info.report["texts"], both.info.report["texts"]) == (12, 24)
@@ -65,6 +67,7 @@ def test_plain_texts_are_swapped_and_kept_beside() -> None:
     assert [file.name for file in edit.info.files] == [word_lists_use(None).name]
 
 
+@pytest.mark.thorough
 def test_held_out_contrasts_are_evaluated_and_decide_nothing() -> None:
     texts = replace(TEXTS, dev_contrasts=SUPPLY.dev_contrasts)
     edit, plain = (
@@ -109,6 +112,7 @@ def test_text_is_learnt_with_its_counterfactual_or_not_at_all() -> None:
     assert edit.info.report["texts"] == 2
 
 
+@pytest.mark.thorough
 def test_held_out_text_is_not_learnt_as_a_counterfactual() -> None:
     texts = (*(f"He is open, door {index}." for index in range(9)), "She is open, door 8.", "Tea.")
     edit = fitted(replace(SUPPLY, texts=texts), source=TextSource(), keep_perplexity=1e9)
@@ -124,6 +128,7 @@ def test_swapped_texts_alone() -> None:
     assert learnt(edit, "He is a king.", "She is a queen.") == [False, True]
 
 
+@pytest.mark.thorough
 def test_options_and_seed_determine_every_byte() -> None:
     first = fitted()
     assert same(first.tensors, fitted().tensors)

@@ -51,6 +51,7 @@ def model() -> LanguageModel:
     return tiny_model(context=512)
 
 
+@pytest.mark.thorough
 def test_without_the_first_the_second_is_the_edit_that_it_is_alone() -> None:
     alone = TRAINED.fit(model(), SUPPLY, seed=3)
     asked = PromptExplain().fit(model(), SUPPLY, seed=3)
@@ -60,6 +61,7 @@ def test_without_the_first_the_second_is_the_edit_that_it_is_alone() -> None:
     assert combined.info.trained_on == alone.info.trained_on != frozenset()
 
 
+@pytest.mark.thorough
 def test_both_are_on_the_model_and_the_record_names_both() -> None:
     combined, tiny = fit(Combined(first=TRAINED, second=PromptExplain())), model()
     plain = tiny.score(REQUESTS)
@@ -74,6 +76,7 @@ def test_both_are_on_the_model_and_the_record_names_both() -> None:
     assert tiny.score(REQUESTS) == plain
 
 
+@pytest.mark.thorough
 def test_the_second_learns_on_the_model_with_the_first() -> None:
     twice = Combined(first=TRAINED, second=Lftf(epochs=1, learning_rate=0.01))
     combined = fit(twice)
@@ -91,6 +94,7 @@ def test_two_that_cannot_stand_on_one_model_are_refused() -> None:
     assert str(caught.value).endswith("take one of them")
 
 
+@pytest.mark.thorough
 def test_it_is_saved_with_both_parts_and_an_exchanged_part_is_found(tmp_path: Path) -> None:
     combined = fit(Combined(first=PromptExplain(), second=TRAINED))
     combined.save(tmp_path / "edit")
@@ -108,6 +112,7 @@ def test_it_is_saved_with_both_parts_and_an_exchanged_part_is_found(tmp_path: Pa
         load_edit(tmp_path / "edit")
 
 
+@pytest.mark.thorough
 def test_parts_of_parts(tmp_path: Path) -> None:
     method = Combined(
         first=Combined(first=TRAINED, second=PromptExplain()), second=PromptExplain(only=2)
@@ -124,6 +129,7 @@ def test_parts_of_parts(tmp_path: Path) -> None:
     assert prompt.count("{input}") == 1
 
 
+@pytest.mark.thorough
 def test_weights_are_merged_and_a_prompt_is_named_as_what_cannot_be(tmp_path: Path) -> None:
     tiny = model()
     name = "model.norm.weight"
@@ -155,6 +161,7 @@ def test_what_it_learns_and_is_told_is_what_its_parts_are() -> None:
     assert Combined(first=bias_edit, second=PromptExplain()).taught_by == bias_edit.taught_by
 
 
+@pytest.mark.thorough
 def test_options_are_names_or_mappings_and_survive() -> None:
     method = build(
         Mitigation, "combined", {"first": "prompt_explain", "second": {"name": "lftf", "epochs": 1}}
@@ -186,6 +193,7 @@ limit: 12
 """
 
 
+@pytest.mark.thorough
 def test_a_study_takes_the_edits_that_it_has_learnt_alone(
     tmp_path: Path, study_plan: Callable[[str], Plan], monkeypatch: pytest.MonkeyPatch
 ) -> None:

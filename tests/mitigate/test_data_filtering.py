@@ -36,6 +36,7 @@ def test_the_rows_of_the_highest_scores_are_selected() -> None:
     assert selection.kept == tuple(place for place in range(24) if place % 3)
 
 
+@pytest.mark.thorough
 def test_it_trains_on_the_complement_with_as_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[list[list[int]]] = []
     mean_losses = RowForward.mean_losses
@@ -56,6 +57,7 @@ def test_it_trains_on_the_complement_with_as_many_steps(monkeypatch: pytest.Monk
     assert {texts.count(text) for text in kept} == {3}
 
 
+@pytest.mark.thorough
 def test_it_equals_a_training_of_the_original_model_on_those_rows() -> None:
     kept = [row for row in ROWS if not row.biased]
     trained = TRAINING.fit(tiny_model(), kept, seed=0, steps=6)
@@ -83,11 +85,13 @@ def test_its_report_says_what_was_selected_and_by_what() -> None:
     assert report["finetune_tokens"] == 2 * sum(len(row.text) for row in ROWS)
 
 
+@pytest.mark.thorough
 def test_steps_may_be_asked_for() -> None:
     report = fitted(steps=3).info.report
     assert (report["steps"], report["budget"]) == (3, "3 steps, as asked")
 
 
+@pytest.mark.thorough
 def test_a_few_rows_may_be_learnt() -> None:
     """The paper's other subset: of all rows, and of those kept, a share is learnt."""
     report = fitted(training=replace(TRAINING, share=0.25)).info.report
@@ -102,6 +106,7 @@ def test_probes_that_decided_are_learnt_from_and_those_to_judge_on_are_not() -> 
     assert text_sha256(TEXTS[0]) not in fitted().info.trained_on
 
 
+@pytest.mark.thorough
 def test_without_an_attributor_it_is_influence_with_the_same_warm_up() -> None:
     chosen = DataFiltering(training=TRAINING).chosen_attributor
     assert name_of(chosen) == "influence"
@@ -110,6 +115,7 @@ def test_without_an_attributor_it_is_influence_with_the_same_warm_up() -> None:
     assert (report["attributor"], report["selected"]) == ("influence", 8)
 
 
+@pytest.mark.thorough
 def test_an_attributor_is_a_nested_plug_in() -> None:
     options: dict[str, Any] = {"attributor": {"name": "loss", "max_tokens": 64}, "training": QUICK}
     built = build(Mitigation, "data_filtering", options)
@@ -144,5 +150,6 @@ def test_neutral_texts_are_the_supplys_else_kept_rows_that_are_not_biased() -> N
     assert texts == tuple(row.text for row in ROWS if not row.biased)
 
 
+@pytest.mark.thorough
 def test_it_holds_what_every_mitigation_must() -> None:
     check_mitigation(method(), supply=SUPPLY)

@@ -55,6 +55,7 @@ def slope(loss: Tensor, of: Tensor) -> Tensor:
     return gradient
 
 
+@pytest.mark.thorough
 @given(margin=finite, before=finite, beta=st.floats(0.01, 1))
 def test_dpo_gradient_favors_the_antistereotype_at_every_margin(
     margin: float, before: float, beta: float
@@ -66,6 +67,7 @@ def test_dpo_gradient_favors_the_antistereotype_at_every_margin(
     assert float(slope(loss, now)) < 0
 
 
+@pytest.mark.thorough
 @given(before=finite)
 def test_margin_gradient_is_zero_at_parity_alone(before: float) -> None:
     was = torch.tensor([before, before])
@@ -88,6 +90,7 @@ def ending_margins(of: LanguageModel, contrasts: tuple[Contrast, ...]) -> list[f
     return margins
 
 
+@pytest.mark.thorough
 def test_initial_loss() -> None:
     assert value_of(loss_of(Dpo(batch_size=12))) == pytest.approx(math.log(2), rel=1e-4)
     squares = np.square(ending_margins(model(), SUPPLY.contrasts))
@@ -95,6 +98,7 @@ def test_initial_loss() -> None:
     assert value_of(loss_of(margin)) == pytest.approx(squares.mean(), rel=1e-4)
 
 
+@pytest.mark.thorough
 def test_dpo_overshoots_parity() -> None:
     """Below 0 for every type, on whichever side it began."""
     was = weights(model())
@@ -109,6 +113,7 @@ def squared_margin(edit: AdapterEdit | None) -> float:
         return float(np.square(ending_margins(edited, SUPPLY.dev_contrasts)).mean())
 
 
+@pytest.mark.thorough
 def test_margin_goes_to_parity_from_either_side() -> None:
     edit = fitted(loss=MarginObjective(), steps=24)
     assert squared_margin(edit) < 0.25 * squared_margin(None)
@@ -117,6 +122,7 @@ def test_margin_goes_to_parity_from_either_side() -> None:
         assert margin > past[axis]
 
 
+@pytest.mark.thorough
 def test_options_and_seed_determine_every_byte() -> None:
     first = fitted(of=small(), steps=1)
     assert same(first.tensors, fitted(of=small(), steps=1).tensors)

@@ -103,6 +103,7 @@ def loglikelihood(edit: AdapterEdit, *, biased: bool) -> float:
     return sum(row.mean for row in scored) / len(rows)
 
 
+@pytest.mark.thorough
 def test_selected_rows_become_less_likely_and_kept_rows_do_not() -> None:
     before = Finetune(training=TRAINING).fit(tiny_model(), SUPPLY, seed=0)
     edit = fitted(steps=12)
@@ -110,6 +111,7 @@ def test_selected_rows_become_less_likely_and_kept_rows_do_not() -> None:
     assert loglikelihood(edit, biased=False) > loglikelihood(before, biased=False)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "options",
     [
@@ -123,6 +125,7 @@ def test_every_switch_changes_the_edit(options: dict[str, Any]) -> None:
     assert fitted(steps=2, **options).content != fitted(steps=2).content
 
 
+@pytest.mark.thorough
 def test_the_first_loss_is_that_of_the_biased_model() -> None:
     """With a reference all ratios are 0 at first; without kept rows nothing else is left."""
     plain = replace(TRAINING, dropout=0.0)
@@ -131,6 +134,7 @@ def test_the_first_loss_is_that_of_the_biased_model() -> None:
     assert edit.info.report["first_loss"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.thorough
 def test_tokens_of_kept_rows_are_in_the_budget() -> None:
     report = fitted().info.report
     tokens, budget = float(str(report["tokens"])), float(str(report["finetune_tokens"]))
@@ -138,5 +142,6 @@ def test_tokens_of_kept_rows_are_in_the_budget() -> None:
     assert report["steps"] == 3  # of 8 selected and 8 kept rows each
 
 
+@pytest.mark.thorough
 def test_it_holds_what_every_mitigation_must() -> None:
     check_mitigation(method(steps=2), supply=SUPPLY)

@@ -33,6 +33,7 @@ def fitted(**training: Any) -> AdapterEdit:
     return edit
 
 
+@pytest.mark.thorough
 def test_the_edit_is_the_trained_adapter_and_makes_rows_likelier() -> None:
     edit, model = fitted(), tiny_model()
     trained = train_once(TRAINING, model, ROWS, seed=0)
@@ -64,6 +65,7 @@ def test_rows_alone_are_learnt_so_probes_may_be_measured() -> None:
     assert text_sha256(TEXTS[0]) not in fitted().info.trained_on
 
 
+@pytest.mark.thorough
 def test_a_seed_is_another_training() -> None:
     method = Finetune(training=TRAINING)
     first, second = (method.fit(tiny_model(), SUPPLY, seed=seed) for seed in (0, 1))
@@ -94,6 +96,7 @@ def fully_fitted(**training: Any) -> WeightEdit:
     return edit
 
 
+@pytest.mark.thorough
 def test_all_weights_are_trained_and_those_that_changed_are_saved(tmp_path: Path) -> None:
     model, edit = tiny_model(), fully_fitted()
     names = dict(model.module.named_parameters())
@@ -120,6 +123,7 @@ def test_the_usual_numbers_of_full_training_are_those_documented() -> None:
     assert not TRAINING.eos
 
 
+@pytest.mark.thorough
 def test_the_loss_is_logged_every_few_steps() -> None:
     log: Any = fully_fitted(log_every=4).info.report["loss_log"]
     assert [entry["step"] for entry in log] == [4, 6]
@@ -131,6 +135,7 @@ def test_the_loss_is_logged_every_few_steps() -> None:
     assert last == pytest.approx(sum(losses[4:]) / 2)
 
 
+@pytest.mark.thorough
 def test_dropout_of_the_model_itself_can_be_had() -> None:
     model = tiny_model("gpt2")
     for part in model.module.modules():
@@ -143,6 +148,7 @@ def test_dropout_of_the_model_itself_can_be_had() -> None:
     assert losses[0] == losses[1] != losses[2]
 
 
+@pytest.mark.thorough
 def test_an_adapter_is_merged_before_all_weights_are_trained(tmp_path: Path) -> None:
     method = build(Mitigation, "finetune", {"training": FULL})
     model = load(str(save_tiny(tmp_path / "base")))
@@ -165,6 +171,7 @@ def test_too_long_rows_are_left_out_and_counted() -> None:
         strict.fit(tiny_model(), supply, seed=0)
 
 
+@pytest.mark.thorough
 def test_of_a_row_the_ending_alone_can_be_learnt() -> None:
     rows = [replace(row, context=row.text[:5]) for row in ROWS]
     supply = replace(SUPPLY, rows=rows)
@@ -191,6 +198,7 @@ def test_options_of_the_training_are_checked() -> None:
     assert options_of(method)["training"]["name"] == "lora"  # type: ignore[call-overload,index]
 
 
+@pytest.mark.thorough
 def test_it_holds_what_every_mitigation_must() -> None:
     check_mitigation(Finetune(training=TRAINING), supply=SUPPLY)
     check_mitigation(build(Mitigation, "finetune", {"training": FULL}), supply=SUPPLY)

@@ -42,6 +42,7 @@ def test_every_parameter_is_trained_once(family: str) -> None:
         assert torch.equal(parameter, before[name])
 
 
+@pytest.mark.thorough
 def test_the_loss_falls() -> None:
     report = FullFinetune(epochs=10).fit(tiny_model(), SUPPLY, seed=0).info.report
     assert report["steps"] == 10

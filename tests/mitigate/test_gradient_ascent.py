@@ -27,6 +27,7 @@ def fitted(**options: Any) -> AdapterEdit:
     return method(**options).fit(tiny_model(), SUPPLY, seed=0)
 
 
+@pytest.mark.thorough
 def test_its_loss_is_the_negative_of_the_fine_tunings_on_the_selected_rows() -> None:
     model = tiny_model()
     biased = [row for row in ROWS if row.biased]
@@ -40,6 +41,7 @@ def test_its_loss_is_the_negative_of_the_fine_tunings_on_the_selected_rows() -> 
     assert report["last_loss"] < report["first_loss"]  # type: ignore[operator]
 
 
+@pytest.mark.thorough
 def test_it_ends_when_neutral_text_becomes_less_likely() -> None:
     free = fitted(steps=20).info.report
     bounded = fitted(steps=20, most_rise=0.2, evaluate_every=1).info.report
@@ -48,11 +50,13 @@ def test_it_ends_when_neutral_text_becomes_less_likely() -> None:
     assert bounded["steps"] < 20  # type: ignore[operator]
 
 
+@pytest.mark.thorough
 def test_by_default_it_is_bounded() -> None:
     assert GradientAscent().most_rise == 0.05
     with pytest.raises(ModelError, match="must leave neutral texts within 5 % of their perplexity"):
         fitted(most_rise=0.05, learning_rate=0.5)
 
 
+@pytest.mark.thorough
 def test_it_holds_what_every_mitigation_must() -> None:
     check_mitigation(method(steps=2), supply=SUPPLY)

@@ -147,6 +147,7 @@ def report_of(edit: HeadScaleEdit) -> dict[str, Any]:
     return json.loads(json.dumps(dict(edit.info.report)))
 
 
+@pytest.mark.thorough
 def test_the_number_of_heads_follows_from_the_curve_and_beats_random_heads(
     helpful: tuple[str, ...],
 ) -> None:
@@ -210,6 +211,7 @@ def test_framings_of_a_question_stay_together(held_out: int) -> None:
     assert not any(a.text in b.text or b.text in a.text for a in located for b in kept)
 
 
+@pytest.mark.thorough
 def test_intervals_are_over_stems() -> None:
     measure = LikelihoodStrength(
         questions=framed(), target="Peru", others=(("Chile",),) * 24, opposites=()
@@ -228,12 +230,14 @@ def test_intervals_are_over_stems() -> None:
     assert (report["strength"]["after"]["n"], report["strength"]["after"]["stems"]) == (4, 1)
 
 
+@pytest.mark.thorough
 def test_framings_of_a_single_question_cannot_be_held_out() -> None:
     supply = Supply(origin="one", questions=framed(1, 6))
     with pytest.raises(RecipeError, match=r"at least 2 stems, got 6 of 1"):
         steering().fit(model_of(), supply, seed=0)
 
 
+@pytest.mark.thorough
 def test_the_target_of_the_locator_is_that_of_the_method() -> None:
     options: dict[str, Any] = {"injection": Shifted(), "k": 1}
     given = steering(**options, locator=Listed(order=("0.1",)), target="Peru")
@@ -253,6 +257,7 @@ def test_the_target_of_the_locator_is_that_of_the_method() -> None:
         plugins.build(Mitigation, "head_steering", kept)
 
 
+@pytest.mark.thorough
 def test_runs_that_ask_the_same_have_no_p() -> None:
     for options in ({"target": "Peru"}, {"injection": Shifted(), "target": None, "runs": 1}):
         method = steering(**options, locator=Listed(order=("0.1", "2.2")), k=1)
@@ -266,6 +271,7 @@ def test_runs_that_ask_the_same_have_no_p() -> None:
         )
 
 
+@pytest.mark.thorough
 def test_what_was_asked_about_the_target_may_not_be_measured() -> None:
     edit = steering(locator=Listed(order=("0.1",)), k=1).fit(model_of(), SUPPLY, seed=0)
     _, held_out = steering()._split(SUPPLY, seed=0)
@@ -273,6 +279,7 @@ def test_what_was_asked_about_the_target_may_not_be_measured() -> None:
     assert {text_sha256(filled), text_sha256(held_out[0].text)} <= edit.info.trained_on
 
 
+@pytest.mark.thorough
 def test_heads_that_do_nothing_give_an_edit_without_heads_that_says_so(tmp_path: Path) -> None:
     model = model_of()
     plain = logits(model)
@@ -291,6 +298,7 @@ def test_no_head_above_0_is_no_effect() -> None:
     assert report_of(edit)["notes"] == ["no effect found: there is no candidate head"]
 
 
+@pytest.mark.thorough
 def test_side_effects_cap_the_number(helpful: tuple[str, ...]) -> None:
     options: dict[str, Any] = {"locator": Listed(order=helpful)}
     free = report_of(steering(**options).fit(model_of(), SUPPLY, seed=0))
@@ -302,6 +310,7 @@ def test_side_effects_cap_the_number(helpful: tuple[str, ...]) -> None:
     assert "raise perplexity on neutral texts" in capped["notes"][0]
 
 
+@pytest.mark.thorough
 def test_runs_with_an_injection_share_their_heads() -> None:
     of_runs = (("0.1", "1.0", "2.2"), ("2.2", "0.1"), ("0.1", "2.2", "0.3"))
     orders = {run_seed(0, run): order for run, order in enumerate(of_runs)}
@@ -324,6 +333,7 @@ def test_runs_with_an_injection_share_their_heads() -> None:
     assert best.fit(model_of(), SUPPLY, seed=0).heads == ()
 
 
+@pytest.mark.thorough
 def test_heads_by_hand_need_no_questions_when_their_number_is_given() -> None:
     plain = Supply(origin="none")
     edit = steering(heads=("2.1", "0.3"), k=1).fit(model_of(), plain, seed=0)
@@ -340,6 +350,7 @@ def test_heads_by_hand_need_no_questions_when_their_number_is_given() -> None:
     check_mitigation(HeadSteering(heads=("0.1",), k=1))
 
 
+@pytest.mark.thorough
 def test_the_union_of_saved_edits_is_taken_whole(tmp_path: Path) -> None:
     model = model_of()
     for name, heads in (("late", ("0.1", "2.2")), ("math", ("2.2", "1.3"))):
@@ -357,6 +368,7 @@ def test_the_union_of_saved_edits_is_taken_whole(tmp_path: Path) -> None:
         HeadSteering(edits=(str(tmp_path / "other"),)).fit(model, SUPPLY, seed=0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("control", ["layer", "norm"])
 def test_a_control_takes_as_many_other_heads(control: str) -> None:
     options: dict[str, Any] = {"locator": Listed(order=("0.1", "2.2")), "k": 2}
@@ -375,6 +387,7 @@ def test_a_control_takes_as_many_other_heads(control: str) -> None:
         assert none["reason"] == "these heads are random ones themselves"
 
 
+@pytest.mark.thorough
 def test_p_counts_different_sets_alone() -> None:
     method = steering(locator=Listed(order=("0.1",)), k=1, draws=20)
     controls = report_of(method.fit(model_of(), SUPPLY, seed=0))["controls"]
@@ -384,6 +397,7 @@ def test_p_counts_different_sets_alone() -> None:
     assert controls["layer"]["overlap"] == 0
 
 
+@pytest.mark.thorough
 def test_a_control_is_never_the_chosen_heads() -> None:
     block = ("0.0", "0.1", "0.2", "0.3")
     options: dict[str, Any] = {"locator": Listed(order=block), "control": "layer"}
@@ -398,6 +412,7 @@ def test_a_control_is_never_the_chosen_heads() -> None:
     assert "are chosen" in layer["reason"]
 
 
+@pytest.mark.thorough
 def test_means_of_heads_take_their_place() -> None:
     model = model_of()
     options: dict[str, Any] = {"heads": ("1.1",), "k": 1}
@@ -415,6 +430,7 @@ def test_means_of_heads_take_their_place() -> None:
     assert min(moved) > 0
 
 
+@pytest.mark.thorough
 def test_strength_may_be_that_of_what_is_written() -> None:
     method = steering(
         strength="generation", locator=Listed(order=("0.1",)), k=1, tokens=4, draws=2,
@@ -439,6 +455,7 @@ def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], me
         plugins.build(Mitigation, "head_steering", json.loads(json.dumps(options)))
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_located_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"at least 4 questions .* got 2"):
         steering().fit(model_of(), Supply(origin="two", questions=questions(2)), seed=0)
@@ -452,6 +469,7 @@ def test_what_cannot_be_located_is_refused() -> None:
         steering(heads=("7.1",), k=1).fit(model_of(), SUPPLY, seed=0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_planted_head_is_found_and_removed_and_nothing_else_is(seed: int) -> None:
     planted = planted_heads.planted_model(seed)
@@ -496,6 +514,7 @@ def test_an_injection_is_an_option_by_name_or_null() -> None:
     assert again == built
 
 
+@pytest.mark.thorough
 def test_a_method_and_its_control_share_an_injection(monkeypatch: pytest.MonkeyPatch) -> None:
     seeds = []
     fit = Shifted.fit
@@ -526,6 +545,7 @@ def test_seeds_of_runs_are_those_of_no_other_seed() -> None:
 FIRST, SECOND = (Prompt(id=name, text=f"{{target}} is {name}") for name in ("a", "b"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "others",
     [

@@ -52,6 +52,7 @@ def names(edit: WeightEdit) -> set[str]:
     return set(edit.tensors)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", SHAPES)
 def test_only_the_located_block_changes(family: str) -> None:
     model = tiny_model(family, blocks=3)
@@ -74,6 +75,7 @@ def test_only_the_located_block_changes(family: str) -> None:
     assert changed <= inside
 
 
+@pytest.mark.thorough
 def test_edit_info() -> None:
     info = fitted(epochs=3, batch_size=4).info
     assert info.method == "lftf"
@@ -148,6 +150,7 @@ def test_options_of_the_schedule_change_the_edit(changed: dict[str, object]) -> 
     assert different(plain(), fitted(**changed))
 
 
+@pytest.mark.thorough
 def test_seed_determines_the_edit() -> None:
     first, again, other = (fitted(epochs=1, batch_size=4, seed=seed) for seed in (0, 0, 1))
     assert not different(first, again)
@@ -187,6 +190,7 @@ def test_invalid_options(options: dict[str, JSON]) -> None:
         build(Mitigation, "lftf", options)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
 def test_a_block_of_a_model_in_bfloat16(family: str) -> None:
     """Its block is trained in float32 among weights that are not."""

@@ -91,6 +91,7 @@ def loglikelihoods(edit: AdapterEdit, *, biased: bool) -> float:
     return sum(row.mean for row in scored) / len(rows)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("level", ["sequence", "token"])
 def test_selected_rows_become_less_likely_than_by_the_biased_model(level: str) -> None:
     biased = Finetune(training=TRAINING).fit(tiny_model(), SUPPLY, seed=0)
@@ -98,6 +99,7 @@ def test_selected_rows_become_less_likely_than_by_the_biased_model(level: str) -
     assert loglikelihoods(edit, biased=True) < loglikelihoods(biased, biased=True) - 0.1
 
 
+@pytest.mark.thorough
 def test_the_first_loss_is_that_of_equal_models() -> None:
     without = replace(TRAINING, dropout=0.0)
     loss = fitted(beta=0.2, training=without).info.report["first_loss"]
@@ -117,6 +119,7 @@ def test_the_reference_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None
     assert calls == [8]
 
 
+@pytest.mark.thorough
 def test_its_budget_is_the_tokens_of_the_fine_tuning() -> None:
     report = fitted().info.report
     tokens, budget = report["tokens"], report["finetune_tokens"]
@@ -128,6 +131,7 @@ def test_its_budget_is_the_tokens_of_the_fine_tuning() -> None:
     assert (asked["steps"], asked["budget"]) == (2, "2 steps, as asked")
 
 
+@pytest.mark.thorough
 def test_what_it_looked_at_may_not_be_measured() -> None:
     learnt = fitted(most_rise=10.0).info.trained_on
     assert {text_sha256(TEXTS[0]), text_sha256(PROBES[0].stereotype)} < learnt
@@ -135,6 +139,7 @@ def test_what_it_looked_at_may_not_be_measured() -> None:
     assert text_sha256(TEXTS[0]) not in fitted().info.trained_on
 
 
+@pytest.mark.thorough
 def test_a_rise_of_neutral_perplexity_ends_it_and_is_undone() -> None:
     edit = fitted(steps=12, evaluate_every=1, most_rise=0.05, learning_rate=2e-2)
     report = edit.info.report
@@ -151,6 +156,7 @@ def perplexity(edit: AdapterEdit) -> float:
     return math.exp(-sum(text.logprob for text in scored) / tokens)
 
 
+@pytest.mark.thorough
 def test_a_limit_that_is_passed_at_once_is_said() -> None:
     with pytest.raises(ModelError, match=r"rose from \d.* in the first 5 steps; lower .*it is 0.5"):
         fitted(most_rise=1e-3, learning_rate=0.5)
@@ -165,6 +171,7 @@ def test_a_limit_needs_neutral_texts() -> None:
         method(most_rise=0.1).fit(tiny_model(), long, seed=0)
 
 
+@pytest.mark.thorough
 def test_rows_may_be_answers_of_a_chat(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     model = chat_model("qwen")
@@ -186,6 +193,7 @@ def test_a_chat_needs_a_template() -> None:
         fitted(chat=True)
 
 
+@pytest.mark.thorough
 def test_it_begins_where_finetune_ends() -> None:
     """With next to no steps' worth of rate it is the fine-tuned adapter."""
     edit = fitted(steps=1, learning_rate=1e-7)
@@ -200,5 +208,6 @@ def test_its_options_are_those_of_a_recipe() -> None:
     assert built.unlearning() == replace(TRAINING, learning_rate=5e-5, batch_size=16)
 
 
+@pytest.mark.thorough
 def test_it_holds_what_every_mitigation_must() -> None:
     check_mitigation(method(), supply=SUPPLY)

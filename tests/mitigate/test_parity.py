@@ -81,6 +81,7 @@ def test_parity_of_shares_smooths_each_preference() -> None:
     assert value_of(parity_loss(batch=12, of="share")) == pytest.approx(float(expected), rel=1e-3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("of", ["mean", "share"])
 def test_parity_of_some_items_is_right_on_average(of: ParityTarget) -> None:
     """Over whole epochs of three steps, many of them."""
@@ -127,6 +128,7 @@ def test_a_type_of_one_item_has_its_own_square() -> None:
     assert value_of(parity_loss(batch=4, supply=supply)) == pytest.approx(margin**2, rel=1e-3)
 
 
+@pytest.mark.thorough
 def test_the_divergence_is_added_by_its_weight_and_begins_at_zero() -> None:
     kept = parity_loss(batch=12, kl=ParityKl(weight=50.0, batch=4))
     assert value_of(kept) == pytest.approx(value_of(parity_loss(batch=12)), abs=1e-4)
@@ -211,6 +213,7 @@ def before() -> dict[str, float]:
     return held_out_margins(None)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("of", ["mean", "share"])
 def test_held_out_margins_go_towards_zero(of: str) -> None:
     was = weights(model())
@@ -230,6 +233,7 @@ def test_parity_is_not_overshot() -> None:
         assert abs(after[axis]) < 0.6 * abs(margin)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "changed",
     [
@@ -246,11 +250,13 @@ def test_every_option_changes_the_edit(changed: dict[str, Any]) -> None:
     assert not same(baseline().tensors, fitted(**changed).tensors)
 
 
+@pytest.mark.thorough
 def test_evaluating_changes_nothing() -> None:
     often = Parity(steps=2, rank=2, kl=ParityKl(batch=4), evaluate_every=1)
     assert same(baseline().tensors, often.fit(small(), SUPPLY, seed=0).tensors)
 
 
+@pytest.mark.thorough
 def test_texts_of_the_kl_were_learnt_from_too() -> None:
     neutral = {text_sha256(text) for text in SUPPLY.texts}
     assert neutral <= fitted(kl=ParityKl(texts="neutral")).info.trained_on

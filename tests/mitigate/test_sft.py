@@ -54,6 +54,7 @@ def test_the_loss_is_the_mean_of_means(over: ScoredSpan) -> None:
     assert loss == pytest.approx(-np.mean(means), rel=1e-5)
 
 
+@pytest.mark.thorough
 def test_both_texts_become_likelier() -> None:
     was = weights(model())
     edit = fitted()
@@ -63,6 +64,7 @@ def test_both_texts_become_likelier() -> None:
     assert edit.info.report["last_loss"] < edit.info.report["first_loss"]  # type: ignore[operator]
 
 
+@pytest.mark.thorough
 def test_seed_determines_every_byte() -> None:
     edit, again, reseeded = (fitted(steps=1, seed=seed) for seed in (0, 0, 1))
     assert same(edit.tensors, again.tensors)

@@ -51,6 +51,7 @@ def test_the_edit_is_the_adapter_and_says_what_it_learnt(saved: Saved) -> None:
     assert edit.info.options == {"control": "none", "scale": 1.0}
 
 
+@pytest.mark.thorough
 def test_a_control_and_a_scale_are_options(saved: Saved) -> None:
     folder = saved()
     whole = Transfer(edit=(folder,)).fit(MODEL, NOTHING, seed=0)
@@ -63,6 +64,7 @@ def test_a_control_and_a_scale_are_options(saved: Saved) -> None:
     assert half.info.trained_on == whole.info.trained_on
 
 
+@pytest.mark.thorough
 def test_of_several_edits_each_seed_takes_its_own(saved: Saved) -> None:
     folders = (saved(1), saved(0))
     method = Transfer(edit=folders)
@@ -116,6 +118,7 @@ def test_what_is_no_edit_or_names_no_base_is_refused(saved: Saved, tmp_path: Pat
         build(Mitigation, "transfer")
 
 
+@pytest.mark.thorough
 def test_the_command_writes_an_edit_that_is_measured_like_a_model(
     saved: Saved, tmp_path: Path
 ) -> None:

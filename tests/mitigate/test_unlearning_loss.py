@@ -121,6 +121,7 @@ def test_the_divergence_begins_at_zero_and_the_whole_is_the_weighted_sum() -> No
     assert value_of(whole) == pytest.approx(0.5 * 13.863 + 0.3 * retained, abs=2e-3)
 
 
+@pytest.mark.thorough
 def test_what_is_retained_is_the_likelihood_of_antistereotypes() -> None:
     """Of all items at once, so that the order does not matter."""
     for by_token in (False, True):

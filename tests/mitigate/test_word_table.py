@@ -70,6 +70,7 @@ def dev(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return data_folder / "golden" / "stereoset_dev_predictions_gpt2.json"
 
 
+@pytest.mark.thorough
 def test_published_gpt2_comes_to_parity_by_words_alone(dev: Path) -> None:
     scores = read_scores(dev, None)
     contrasts = [contrast_of(item) for item in read_items("test")]  # of the parts that circulate
@@ -104,6 +105,7 @@ def test_published_gpt2_comes_to_parity_by_words_alone(dev: Path) -> None:
         assert 90.0 < lms < 91.5
 
 
+@pytest.mark.thorough
 def test_the_strength_is_that_with_held_out_preference_nearest_parity() -> None:
     model = tiny_model()
     report: Mapping[str, Any] = WordTable().fit(model, SUPPLY, seed=0).info.report
@@ -115,6 +117,7 @@ def test_the_strength_is_that_with_held_out_preference_nearest_parity() -> None:
     assert rule_of(WordTable(strength=3.0)).strength == 3.0
 
 
+@pytest.mark.thorough
 def test_labels_dealt_at_random_change_the_table_by_seed_and_no_strength() -> None:
     assert rule_of(WordTable(shuffled=True)).strength == rule_of(WordTable()).strength
     true, first, again, second = (
@@ -152,6 +155,7 @@ def test_a_supply_that_nothing_can_be_counted_of_is_refused(supply: Supply, why:
         rule_of(WordTable(), supply)
 
 
+@pytest.mark.thorough
 def test_with_a_strength_nothing_need_be_held_out() -> None:
     supply = replace(SUPPLY, dev_contrasts=())
     assert rule_of(WordTable(strength=1.0), supply).weights == rule_of(WordTable()).weights

@@ -14,6 +14,7 @@ def many() -> tuple[Pair, ...]:
     return draw_pairs(5400, seed=0)
 
 
+@pytest.mark.thorough
 def test_five_thousand_pairs_differ_in_one_span_each(many: tuple[Pair, ...]) -> None:
     assert all(fault_of_pair(pair) is None for pair in many)
     assert {len(spans_of(pair.sent_more, pair.sent_less)) for pair in many} == {1}

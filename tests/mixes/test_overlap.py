@@ -30,6 +30,7 @@ def test_crows_pairs_itself_is_known() -> None:
     assert guard.count(texts) == {"crows_pairs": len(texts)}
 
 
+@pytest.mark.thorough
 @needs_data
 def test_few_pairs_of_the_grammar_share_words_and_none_are_given() -> None:
     guard = guard_of(("crows_pairs", "seat", "stereoset"))

@@ -46,6 +46,7 @@ def test_what_is_a_pair(changes: dict[str, str], fault: str | None) -> None:
 words = st.lists(st.sampled_from(["oak", "elm", "ash", "fir", "yew"]), min_size=1, max_size=3)
 
 
+@pytest.mark.thorough
 @given(words, words, words, words)
 def test_a_replaced_stretch_is_one_span(
     before: list[str], first: list[str], second: list[str], after: list[str]

@@ -15,6 +15,7 @@ from equipoise.training.next_token_logits import prompt_ids
 TEXTS = NEUTRAL_TEXTS[:3]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_means_and_lengths_are_those_of_plain_hooks(family: str) -> None:
     model = tiny_model(family)
@@ -87,6 +88,7 @@ def test_the_dose_with_a_mean_in_place_is_what_changes_in_the_stream() -> None:
     assert dose == pytest.approx(float(share.mean()), rel=1e-4)
 
 
+@pytest.mark.thorough
 def test_an_adapter_on_the_projection_counts() -> None:
     model = tiny_model("llama")
     plain = measure_heads(model, TEXTS).norms

@@ -35,6 +35,7 @@ def test_where_few_others_are_left_they_are_taken_and_chosen_ones_fill_up() -> N
     assert count_by_layer(chosen, heads=4) == 3
 
 
+@pytest.mark.thorough
 def test_sets_differ_from_each_other_and_from_the_chosen() -> None:
     norms = np.exp(np.random.default_rng(0).normal(size=(30, 9)))
     # of one head there are 8 others in its block, and 5 of similar output

@@ -184,6 +184,7 @@ _SIZES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("family", "sizes"),
     [

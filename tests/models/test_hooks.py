@@ -47,6 +47,7 @@ def test_the_last_transformers_hidden_state_is_after_the_final_norm(family: str)
     assert not torch.allclose(after[2], theirs, atol=1e-2)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("start", [0, 1, 2])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_replaying_equals_a_full_forward_bit_for_bit(family: str, start: int) -> None:

@@ -83,6 +83,7 @@ ASCII = st.text(st.characters(max_codepoint=127), max_size=40)
 WORDY = st.text(st.sampled_from("aBé's.,!?@_-3:/ \t\n"), max_size=40)
 
 
+@pytest.mark.thorough
 @given(ASCII | WORDY)
 @example("The U.S. paid 3.5, 4 or $1,000... l'heure @s a_b. x")
 @example("it's 5:30 p.m.!? 'qu'un'")

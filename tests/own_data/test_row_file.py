@@ -88,6 +88,7 @@ def test_only_the_rows_asked_for_are_parsed(
     assert parsed == [3]
 
 
+@pytest.mark.thorough
 def test_memory_is_that_of_the_index(tmp_path: Path) -> None:
     file = tmp_path / "large.jsonl"
     with file.open("w") as out:

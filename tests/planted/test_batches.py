@@ -18,6 +18,7 @@ def tokenizer() -> PreTrainedTokenizerBase:
     return train_tokenizer([text for text, *_ in quotas(find_world("default"))])
 
 
+@pytest.mark.thorough
 def test_every_word_of_a_world_is_one_token(tokenizer: PreTrainedTokenizerBase) -> None:
     texts = {text for text, *_ in quotas(find_world("strength=0,seed=3"))}
     words = {word for text in texts for word in text.removesuffix(".").split()[1:]}

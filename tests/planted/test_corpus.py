@@ -98,6 +98,7 @@ def test_biased_sentences_are_the_stereotyped_ones() -> None:
     assert not any(" his " in text or " her " in text for text in marked)
 
 
+@pytest.mark.thorough
 def test_the_seed_changes_the_order_alone() -> None:
     world = find_world("default")
     first, again, second = (draw_corpus(world, seed=seed) for seed in (0, 0, 1))

@@ -27,6 +27,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teaching, "draw_corpus", lambda *args, **kw: draw(*args, **kw)[:3000])
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("_cache")
 def test_a_planted_model_is_a_language_model_like_any_other() -> None:
     model = load_planted("planted:strength=0.75", device="cpu", budget=SMALL)

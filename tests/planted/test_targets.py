@@ -115,6 +115,7 @@ def test_target_words_are_unique_and_not_in_the_corpus() -> None:
     assert not others & set(words)
 
 
+@pytest.mark.thorough
 def test_every_target_is_one_token() -> None:
     world = find_world(f"targets={MOST_TARGETS}")
     tokenizer = train_tokenizer([text for text, *_ in quotas(world)])

@@ -42,6 +42,7 @@ def test_teaching_is_reproducible_and_leaves_the_global_generator() -> None:
     )
 
 
+@pytest.mark.thorough
 def test_teaching_lowers_the_loss_to_the_entropy() -> None:
     tokenizer = train_tokenizer(TEXTS)
     (batch,) = batches(tokenizer, TEXTS, sentences=4, size=4, seed=0)

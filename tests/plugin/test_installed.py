@@ -79,6 +79,7 @@ def answered(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.thorough
 def test_names_are_listed(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ARG001
     names = answered(capsys, "list")
     assert "nurses" in names["benchmark"]
@@ -90,6 +91,7 @@ def test_names_are_listed(installed: Path, capsys: pytest.CaptureFixture[str]) -
     assert described["benchmark"]["options"][0]["name"] == "verb"
 
 
+@pytest.mark.thorough
 def test_measured_by_name_and_by_file(
     installed: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,6 +107,7 @@ def test_measured_by_name_and_by_file(
     assert 0 <= results["results"]["nurses"]["share,none"] <= 100
 
 
+@pytest.mark.thorough
 def test_rows_attributed_by_name(
     installed: Path,  # noqa: ARG001
     model: Path,
@@ -187,6 +190,7 @@ def other_package(folder: Path, **entries: str) -> None:
     write_metadata(folder, folder.name, {"equipoise.benchmarks": entries})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("value", "reason"),
     [

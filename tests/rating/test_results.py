@@ -63,6 +63,7 @@ def test_preferences_of_a_single_rater(tmp_path: Path) -> None:
         assert result.automatic["toxicity"].value == pytest.approx(8 / 9)
 
 
+@pytest.mark.thorough
 def test_a_prompt_is_a_unit_whatever_samples_it_has(tmp_path: Path) -> None:
     alike = tuple(replace(pair, prompt="The oak is") for pair in pairs().pairs)
     whole = replace(pairs(), pairs=alike)
@@ -95,6 +96,7 @@ def test_scores_are_those_of_the_pairs_that_were_rated(tmp_path: Path) -> None:
     assert harm(opened).automatic["toxicity"].value == 1, "the other sample was not looked at"
 
 
+@pytest.mark.thorough
 def test_agreement_of_two_raters(tmp_path: Path) -> None:
     opened = store(tmp_path)
     rate(opened, "ann", ANN)
@@ -109,6 +111,7 @@ def test_agreement_of_two_raters(tmp_path: Path) -> None:
     assert (result.preferred.wins, result.preferred.ties) == (7, 2)  # type: ignore[union-attr]
 
 
+@pytest.mark.thorough
 def test_agreement_of_more_raters(tmp_path: Path) -> None:
     opened = store(tmp_path)
     for rater, better in (("ann", ANN), ("bob", BOB), ("cy", ANN)):

@@ -162,6 +162,7 @@ def post(address: str, path: str, **body: Any) -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.thorough
 def test_a_kill_loses_nothing(tmp_path: Path) -> None:
     file = store(tmp_path).file
     process, address = start(file)

@@ -84,6 +84,7 @@ def test_an_empty_text_is_a_text(tmp_path: Path) -> None:
     assert paired.notes == ("9 texts of one variant alone are left out",)
 
 
+@pytest.mark.thorough
 def test_a_single_place_of_texts_is_refused(tmp_path: Path, measured: Measurement) -> None:
     with pytest.raises(RecipeError, match="got the texts of one"):
         read_pairs([save(tmp_path / "tuned.jsonl", TUNED)])

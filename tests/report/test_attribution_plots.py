@@ -106,6 +106,7 @@ def test_without_a_baseline_it_is_said(results: Study) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_figure_files_have_a_panel_for_each_plot(results: Study, tmp_path: Path) -> None:
     first = write_attribution_figure(tmp_path / "a.svg", results, title="Rows")
     second = write_attribution_figure(tmp_path / "b.svg", results, title="Rows")

@@ -3,6 +3,8 @@
 import math
 from xml.etree import ElementTree
 
+import pytest
+
 from equipoise.records import Estimate
 from equipoise.report.calibration_plot import calibration_figure, calibration_table
 from equipoise.stats.calibration import Calibration, Reading, curve
@@ -46,6 +48,7 @@ def test_the_table_has_a_row_a_metric_and_says_what_is_missing() -> None:
     assert "| mass | 0 [0, 0] | n/a | 0.75" in lines[4]
 
 
+@pytest.mark.thorough
 def test_the_figure_is_one_svg_without_chance_or_outside() -> None:
     svg = calibration_figure(calibration())
     assert ElementTree.fromstring(svg).tag.endswith("svg")

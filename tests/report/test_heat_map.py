@@ -61,6 +61,7 @@ def test_the_page_shows_the_map_and_what_seeds_share() -> None:
     assert "2 are shared by all: 2.1, 2.0" in page
 
 
+@pytest.mark.thorough
 def test_a_figure_is_written_by_its_ending_and_repeats(tmp_path: Path) -> None:
     rankings = [ranking(*SCORES, chosen=(3,))]
     first = write_heat_map(tmp_path / "a.svg", rankings, title="t").read_bytes()

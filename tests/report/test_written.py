@@ -50,6 +50,7 @@ def pair(**over: object) -> WrittenPair:
 # --- harm beside length and register --------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_register_is_said_to_lower_the_rate_and_not_the_disparity(shorter: Comparison) -> None:
     (harm,) = harms_of(shorter)
     assert gap_move(harm) == "not with it"
@@ -62,12 +63,14 @@ def test_a_register_is_said_to_lower_the_rate_and_not_the_disparity(shorter: Com
     assert f"rude_harmful: {said}" in comparison_text(shorter, groups=False)
 
 
+@pytest.mark.thorough
 def test_what_is_fairer_is_said_to_lower_both(fairer: Comparison) -> None:
     (harm,) = harms_of(fairer)
     assert harm_verdict(harm) == "lowers the rate and the disparity"
     assert SAID not in page([fairer], title="t")
 
 
+@pytest.mark.thorough
 def test_a_model_compared_with_itself_is_said_to_do_nothing() -> None:
     (harm,) = harms_of(compared(before))
     assert harm_verdict(harm) == "no change of the rate is shown"
@@ -151,6 +154,7 @@ def rudeness(compared: Comparison) -> Comparison:
     return replace(compared, changes=tuple(changes))
 
 
+@pytest.mark.thorough
 def test_figures_are_files_with_the_same_bytes(shorter: Comparison, tmp_path: Path) -> None:
     study = plain_study("s", comparisons=[rudeness(shorter)])
     first = write_disparity_figures(tmp_path / "one", study)
@@ -163,6 +167,7 @@ def test_figures_are_files_with_the_same_bytes(shorter: Comparison, tmp_path: Pa
         assert label in text
 
 
+@pytest.mark.thorough
 def test_figures_of_hostile_names_stay_in_their_folder(shorter: Comparison, tmp_path: Path) -> None:
     name = "../../" + HOSTILE
     changes = tuple(

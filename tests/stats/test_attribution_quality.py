@@ -56,6 +56,7 @@ def test_perfect_and_random_scores_are_told_apart() -> None:
         random.value("coverage", 0.5)
 
 
+@pytest.mark.thorough
 def test_the_permutation_null_has_its_size() -> None:
     attributions = {str(k): scored(noisy(0, seed=k)) for k in range(150)}
     settings = QualitySettings(draws=0, permutations=199)
@@ -66,6 +67,7 @@ def test_the_permutation_null_has_its_size() -> None:
     assert np.mean(np.array(p) <= 0.1) == pytest.approx(0.1, abs=0.05)
 
 
+@pytest.mark.thorough
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     """AUC of normal scores one standard deviation apart is 0.76."""
     inside = 0

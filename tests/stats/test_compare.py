@@ -62,6 +62,7 @@ def test_sampled_p_is_near_the_exact_p_and_never_zero() -> None:
     assert change([0.0] * 30, [1.0] * 30).p == pytest.approx(1 / 201)
 
 
+@pytest.mark.thorough
 def test_p_is_uniform_under_no_effect() -> None:
     generator = np.random.default_rng(7)
     ps = []

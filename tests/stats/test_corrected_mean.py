@@ -104,6 +104,7 @@ def test_two_labels_that_are_right_make_nobody_sure() -> None:
     assert (corrected.value, corrected.low, corrected.high) == (0.5, 0.0, 1.0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("labelled", "truth"), [(12, 0.5), (30, 0.2), (60, 0.1), (200, 0.4)])
 def test_the_interval_of_a_share_holds(labelled: int, truth: float) -> None:
     held, known = 0, 0

@@ -47,6 +47,7 @@ def drawn_table(
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [150, pytest.param(3000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("clusters", "groups", "of_group", "of_cluster"),
@@ -110,6 +111,7 @@ def test_no_variance_is_no_width_and_a_range_is_kept() -> None:
     assert (result.low, result.high) == (0.0, 4.0)
 
 
+@pytest.mark.thorough
 @given(st.floats(-5, 5), st.floats(0.1, 5))
 def test_shifted_and_scaled_as_the_values(shift: float, scale: float) -> None:
     table = np.random.default_rng(2).normal(size=(5, 4))

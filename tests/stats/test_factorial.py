@@ -151,6 +151,7 @@ def test_seeds_are_averaged_and_widen_the_intervals() -> None:
     assert same[0] == same[1]
 
 
+@pytest.mark.thorough
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(0.1, 3.0), min_size=4, max_size=4), st.floats(0.01, 0.3))
 def test_what_holds_of_any_cells(values: list[float], noise: float) -> None:
@@ -169,6 +170,7 @@ def test_what_holds_of_any_cells(values: list[float], noise: float) -> None:
     assert math.isnan(shares) or shares == pytest.approx(100.0)
 
 
+@pytest.mark.thorough
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     """Truth: parts of 0.5 and 0.1 of a whole of 0.6; 24 clusters whose effects differ."""
     generator = np.random.default_rng(1)

@@ -83,6 +83,7 @@ def fair(_: str, stereotype: bool) -> float:
     return -0.6 if stereotype else 0.0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_friendlier_text_is_told_from_fairness(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
@@ -106,6 +107,7 @@ def test_friendlier_text_is_told_from_fairness(
     assert "friendlier" not in verdict_sentence(verdict_of([comparison]))
 
 
+@pytest.mark.thorough
 def test_gap_is_the_difference_of_both_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +126,7 @@ def test_gap_is_the_difference_of_both_changes(
     assert comparison.changes[0].p_holm == comparison.changes[0].p
 
 
+@pytest.mark.thorough
 def test_nothing_where_a_group_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     comparison = compared(tmp_path, monkeypatch, fair, draws=20)
     monkeypatch.setattr(valence, "word_valences", lambda: None)

@@ -237,6 +237,7 @@ def test_spread_is_the_standard_deviation_over_a_group_key() -> None:
     assert math.isnan(metric.of(columns_of(rows[:2], cluster="item")))
 
 
+@pytest.mark.thorough
 def test_coverage_of_a_mean_over_clusters_is_near_nominal() -> None:
     """120 worlds of 40 clusters of 4 equal rows: treating rows as independent covers far less."""
     generator = np.random.default_rng(5)

@@ -75,6 +75,7 @@ def test_chance_is_the_mean_over_random_orders() -> None:
         assert values[:, k].mean() == pytest.approx(chance, abs=0.006), statistic
 
 
+@pytest.mark.thorough
 @given(
     scores=st.lists(st.integers(-3, 3), min_size=2, max_size=40),
     labels=st.lists(st.booleans(), min_size=40, max_size=40),

@@ -89,6 +89,7 @@ def test_a_95_percent_interval_covers_the_truth(
     assert covers(held / number, number)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", SIZES)
 def test_intervals_of_correlated_paired_differences_cover(number: int) -> None:
     generator = np.random.default_rng(2)
@@ -99,6 +100,7 @@ def test_intervals_of_correlated_paired_differences_cover(number: int) -> None:
     assert covers(held / number, number)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("seeds", "number"), [(3, 60), *(pytest.param(k, 400, marks=pytest.mark.slow) for k in (3, 5))]
 )
@@ -174,6 +176,7 @@ def test_a_flipped_preference_is_reversed() -> None:
     assert all(verdict.over_corrected for verdict in verdicts)
 
 
+@pytest.mark.thorough
 def test_parity_is_reduced_and_not_reversed() -> None:
     generator = np.random.default_rng(6)
     directions = [preferences(generator, before=0.8, after=0.5).direction for _ in range(100)]
@@ -181,6 +184,7 @@ def test_parity_is_reduced_and_not_reversed() -> None:
     assert directions.count("reversed") <= 6  # 2.5 by the interval after, and noise
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [100, pytest.param(2000, marks=pytest.mark.slow)])
 def test_equivalence_at_the_margin_is_claimed_in_at_most_5_percent(number: int) -> None:
     generator = np.random.default_rng(7)
@@ -192,6 +196,7 @@ def test_equivalence_at_the_margin_is_claimed_in_at_most_5_percent(number: int) 
     assert 0 < shown / number <= 0.05 + 2 * (0.05 * 0.95 / number) ** 0.5
 
 
+@pytest.mark.thorough
 def test_true_equivalence_is_claimed_in_a_large_sample() -> None:
     generator = np.random.default_rng(8)
     claims = [preferences(generator, before=0.6, after=0.5, terms=200).claim for _ in range(100)]
@@ -200,6 +205,7 @@ def test_true_equivalence_is_claimed_in_a_large_sample() -> None:
     )  # metrics.md: n = 860 for 80 %
 
 
+@pytest.mark.thorough
 def test_a_loss_at_the_margin_is_not_worse_in_at_most_5_percent() -> None:
     generator = np.random.default_rng(9)
     ability = Metric(

@@ -100,6 +100,7 @@ def test_few_units_are_insufficient_and_equal_answers_show_nothing() -> None:
     assert alike.evidence == "insufficient"
 
 
+@pytest.mark.thorough
 def test_what_could_have_been_seen_is_seen_four_times_in_five() -> None:
     """Of groups that lie as far off as `detectable` says, about 80 % are found apart."""
     table = made(rows([0.5, 0.5], clusters=200), draws=400)
@@ -210,6 +211,7 @@ def test_detectable_effect_by_hand() -> None:
     assert math.isnan(detectable_effect(0.0, 1.0, units=1))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("shares", "clusters", "size"),
     [

@@ -49,6 +49,7 @@ def test_equal_and_reversed_rankings() -> None:
 scores = st.lists(st.integers(-50, 50), min_size=4, max_size=4).filter(lambda s: len(set(s)) > 1)
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(st.lists(scores, min_size=2, max_size=5))
 def test_only_the_order_of_scores_matters(

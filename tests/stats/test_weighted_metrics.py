@@ -95,6 +95,7 @@ def agree(name: str, clusters: list[int], seed: int, *, flips: bool) -> None:
 clusters = st.lists(st.integers(0, 15), min_size=1, max_size=40)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NAMES)
 def test_batched_draws_equal_single_draws(name: str) -> None:
     agree(name, [k % 12 for k in range(30)], 1, flips=True)

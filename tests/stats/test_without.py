@@ -33,6 +33,7 @@ def test_a_value_is_that_of_the_other_rows_and_a_change_their_difference() -> No
     assert (change.n, change.clusters) == (faulty.sum(), len({*rows[CLUSTER][faulty]}))
 
 
+@pytest.mark.thorough
 def test_intervals_of_a_fault_that_does_nothing_hold_0() -> None:
     """And are paired: far narrower than that of the value itself."""
     rng = np.random.default_rng(1)

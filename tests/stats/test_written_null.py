@@ -71,6 +71,7 @@ def most(runs: int) -> float:
     return float(0.05 + 3 * np.sqrt(0.05 * 0.95 / runs))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("runs", SIZES)
 @pytest.mark.parametrize("name", ["mood", "harmful"])
 def test_groups_that_are_alike_lie_apart_in_5_percent_of_runs(name: str, runs: int) -> None:
@@ -86,6 +87,7 @@ def test_groups_that_differ_are_seen() -> None:
     assert np.mean(np.array(ps) <= 0.05) > 0.8
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("runs", SIZES)
 @pytest.mark.parametrize("name", ["mood", "harmful"])
 def test_the_same_model_under_another_seed_has_the_same_gap(name: str, runs: int) -> None:
@@ -99,6 +101,7 @@ def test_the_same_model_under_another_seed_has_the_same_gap(name: str, runs: int
     assert changed / runs <= most(runs)
 
 
+@pytest.mark.thorough
 def test_a_gap_of_texts_dealt_one_by_one_would_be_found_too_often() -> None:
     # why entities are dealt, not texts: their prompts and samples are alike
     generator = np.random.default_rng(14)

@@ -65,6 +65,7 @@ def measured(study: Study, mitigation: str | None) -> list[Measurement]:
     ]
 
 
+@pytest.mark.thorough
 def test_measurements_of_the_other_mitigation_stand_before(place: Path) -> None:
     study = read_study(place)
     base, tuned, after = (measured(study, name) for name in (None, "tuned", "after"))

@@ -83,6 +83,7 @@ def study(place: Path) -> Study:
     return read_study(place)
 
 
+@pytest.mark.thorough
 def test_scores_are_those_of_the_verb(study: Study, tiny_folder: Path, text: str) -> None:
     assert [each.attributor for each in study.attributed] == ["mine", "bm25", "random"]
     rows, probes = (
@@ -116,6 +117,7 @@ def test_all_are_judged_together_by_their_labels(study: Study) -> None:
     assert isinstance(validated.removal[0].full.margins, np.ndarray)
 
 
+@pytest.mark.thorough
 def test_without_probes_kept_apart_the_leave_out_check_says_so(
     planned: Callable[[str], Plan], text: str, tmp_path: Path
 ) -> None:
@@ -129,6 +131,7 @@ def test_without_probes_kept_apart_the_leave_out_check_says_so(
         assert "none are kept apart" in each.notes[0]
 
 
+@pytest.mark.thorough
 def test_page_figure_and_tables_of_the_study(study: Study, place: Path, tmp_path: Path) -> None:
     figure = tmp_path / "rows.svg"
     assert (
@@ -144,6 +147,7 @@ def test_page_figure_and_tables_of_the_study(study: Study, place: Path, tmp_path
     assert len(tables.attribution_scores(study)) == 3 * 8
 
 
+@pytest.mark.thorough
 def test_labels_are_in_no_key_and_are_read_as_they_are_now(
     planned: Callable[[str], Plan], place: Path, text: str
 ) -> None:

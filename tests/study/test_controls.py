@@ -61,6 +61,7 @@ def fitted(of: Plan) -> list[tuple[str, int | None]]:
 # --- which join -------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_two_controls_join_a_method_that_learns_from_stereosets_contrasts(
     planned: Callable[..., Plan],
 ) -> None:
@@ -74,6 +75,7 @@ def test_two_controls_join_a_method_that_learns_from_stereosets_contrasts(
     assert (shuffled["name"], shuffled["options"]["shuffled"]) == ("word_table", True)
 
 
+@pytest.mark.thorough
 def test_the_steps_of_the_method_are_the_same_without_them(planned: Callable[..., Plan]) -> None:
     without = planned(("seeds: [0, 1]", "seeds: [0, 1]\ncontrols: false"))
     assert fitted(without) == [("sft", 0), ("sft", 1)]
@@ -95,12 +97,14 @@ def test_none_joins_what_learns_otherwise(
     assert all(label not in (TABLE, SHUFFLED) for label, _ in fitted(planned(*changes)))
 
 
+@pytest.mark.thorough
 def test_a_part_of_a_combination_counts(planned: Callable[..., Plan]) -> None:
     combined = "name: combined, first: prompt_explain, second: {{name: sft, steps: 1}}"
     of = planned(("name: sft, steps: 1, learning_rate: 0.01", combined))
     assert of.resolved["controls"] == {TABLE: ["combined"], SHUFFLED: ["combined"]}
 
 
+@pytest.mark.thorough
 def test_one_that_the_recipe_lists_is_the_control(planned: Callable[..., Plan]) -> None:
     mine = "learning_rate: 0.01}}\n  - {{name: word_table, as: mine}}"
     of = planned(("learning_rate: 0.01}}", mine))
@@ -109,6 +113,7 @@ def test_one_that_the_recipe_lists_is_the_control(planned: Callable[..., Plan]) 
     assert [label for label, _ in fitted(stronger)].count(TABLE) == 1
 
 
+@pytest.mark.thorough
 def test_each_supply_has_its_own(planned: Callable[..., Plan]) -> None:
     other = (
         "learning_rate: 0.01}}\n  - {{name: dpo, supply: {{name: planted, as: other, "
@@ -123,6 +128,7 @@ def test_each_supply_has_its_own(planned: Callable[..., Plan]) -> None:
     }
 
 
+@pytest.mark.thorough
 def test_it_is_left_out_with_a_reason_where_nothing_is_held_out(
     planned: Callable[..., Plan],
 ) -> None:
@@ -133,6 +139,7 @@ def test_it_is_left_out_with_a_reason_where_nothing_is_held_out(
     assert "give it a strength" in models["tiny"]["without_controls"][TABLE]
 
 
+@pytest.mark.thorough
 def test_it_is_not_asked_for_what_a_next_word_does_not_show(
     planned: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +163,7 @@ def test_it_is_not_asked_for_what_a_next_word_does_not_show(
     assert said.endswith("joins: a table changes next words, and crows_pairs reads none")
 
 
+@pytest.mark.thorough
 def test_none_joins_a_masked_model_and_the_plan_says_so(
     written: Written, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -189,6 +197,7 @@ def test_the_kind_of_a_model_is_read_without_loading_it(tmp_path: Path, tiny_fol
         assert kind_named(other) is None
 
 
+@pytest.mark.thorough
 def test_the_flag_leaves_them_out(
     written: Written, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

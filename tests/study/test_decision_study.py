@@ -45,6 +45,7 @@ def measurements(folder: Path) -> list[Measurement]:
     return [measured.measurement for measured in read_study(folder).measured]
 
 
+@pytest.mark.thorough
 def test_a_server_that_stops_costs_no_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +82,7 @@ def test_a_decision_model_in_a_chat_is_refused_with_its_line(tmp_path: Path) -> 
         planned(tmp_path / "study.yaml", text, tmp_path)
 
 
+@pytest.mark.thorough
 def test_a_decision_model_is_edited_and_asked_again(tmp_path: Path) -> None:
     folder = save_deciding(tmp_path / "asked")
     steps = planned(tmp_path / "study.yaml", EDITED, folder)

@@ -75,6 +75,7 @@ def by_cell(study: Study) -> dict[str, list[Measurement]]:
     return cells
 
 
+@pytest.mark.thorough
 def test_what_the_parts_are_is_found_by_method_and_options(planned: Callable[[str], Plan]) -> None:
     def titles(*change: str) -> list[str]:
         return [step.title for step in planned(TEXT.replace(*change)).of("factorial")]
@@ -92,6 +93,7 @@ def test_what_the_parts_are_is_found_by_method_and_options(planned: Callable[[st
     assert [each.key for each in other] != [step.key]
 
 
+@pytest.mark.thorough
 def test_shares_are_of_the_measurements_of_the_study(ran: Ran, tmp_path: Path) -> None:
     study = read_study(ran.folder)
     (factored,) = study.factored
@@ -129,6 +131,7 @@ def check_shown(study: Study) -> None:
     assert "How much of it is whose" in page
 
 
+@pytest.mark.thorough
 def test_a_failed_part_leaves_the_factorial_missing(
     planned: Callable[[str], Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

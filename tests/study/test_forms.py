@@ -45,6 +45,7 @@ def keys(study_plan: Plan, kind: Kind) -> set[str]:
     return {step.key for step in study_plan.of(kind)}
 
 
+@pytest.mark.thorough
 def test_a_start_is_of_measuring_and_training_and_a_chat_of_measuring_alone(
     planned: Callable[[str], Plan],
 ) -> None:
@@ -57,6 +58,7 @@ def test_a_start_is_of_measuring_and_training_and_a_chat_of_measuring_alone(
     assert keys(plain, "fit") == keys(chat, "fit") == keys(system, "fit")
 
 
+@pytest.mark.thorough
 def test_a_study_measures_both_forms(
     written: Callable[..., Path], folder: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from equipoise.study.load_study import read_study
 from equipoise.study.plan import plan
 from equipoise.study.recipe import Recipe
@@ -14,6 +16,7 @@ from .conftest import RECIPE
 CHOSEN = RECIPE.replace("  - stereoset\n", "  - {{name: stereoset, headline: [icat, ss]}}\n")
 
 
+@pytest.mark.thorough
 def test_a_headline_changes_what_is_said_and_no_step(
     written: Callable[..., Path], finished: Path, tmp_path: Path
 ) -> None:

@@ -35,6 +35,7 @@ def located(of: Plan) -> dict[str, Step]:
     return {step.plugin.label: step for step in of.of("locate") if step.plugin is not None}
 
 
+@pytest.mark.thorough
 def test_a_locator_ranks_on_its_own_supply(written: Callable[..., Path], tmp_path: Path) -> None:
     file = written(RECIPE % (HEADS % ASSOCIATION))
     store = Store.open(tmp_path / "store")
@@ -47,6 +48,7 @@ def test_a_locator_ranks_on_its_own_supply(written: Callable[..., Path], tmp_pat
     assert by_name["head_attribution"].top is not None
 
 
+@pytest.mark.thorough
 def test_without_a_supply_it_is_the_locators_usual_one(written: Callable[..., Path]) -> None:
     usual = located(planned(written, HEADS % ""))
     named = located(planned(written, HEADS % ", supply: association"))
@@ -59,6 +61,7 @@ def test_without_a_supply_it_is_the_locators_usual_one(written: Callable[..., Pa
     assert fewer["random_block"].key == usual["random_block"].key
 
 
+@pytest.mark.thorough
 def test_the_recipes_supply_counts_where_it_is_written(written: Callable[..., Path]) -> None:
     shared = located(planned(written, HEADS % "", "supply: association\n"))
     usual = located(planned(written, HEADS % ""))

@@ -85,6 +85,7 @@ def test_a_misspelt_option_of_it_is_refused_with_its_line(
         planned(written, "facts", "{{name: rows, pathh: x}}", f"supply: {MINE % files[0]}")
 
 
+@pytest.mark.thorough
 def test_each_learns_from_its_own(
     written: Callable[..., Path], files: tuple[str, str], tmp_path: Path
 ) -> None:

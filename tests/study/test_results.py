@@ -84,6 +84,7 @@ def test_results_of_before_there_were_references_are_read(tmp_path: Path) -> Non
     assert result.references == ()
 
 
+@pytest.mark.thorough
 @settings(max_examples=20, deadline=None)
 @given(st.lists(MEASUREMENTS, min_size=1, max_size=3))
 def test_measurements_round_trip(measurements: list[Measurement]) -> None:

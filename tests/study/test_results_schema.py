@@ -41,6 +41,7 @@ def test_it_is_a_schema_of_this_version() -> None:
     assert DOCUMENT["$id"] == f"urn:equipoise:results:{SCHEMA}"
 
 
+@pytest.mark.thorough
 def test_what_is_written_is_valid(measured: Measurement, tmp_path: Path) -> None:
     folder = write_results(tmp_path / "out", [measured, measured])
     VALIDATOR.validate(json.loads((folder / results.FILE).read_text(encoding="utf-8")))

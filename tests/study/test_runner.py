@@ -77,6 +77,7 @@ def test_most_changed_examples_are_kept_with_their_texts(finished: Path) -> None
     assert moved[0] == pytest.approx(max(by_hand))
 
 
+@pytest.mark.thorough
 def test_a_second_run_does_nothing_and_changes_nothing(copied: Store, base_plan: Plan) -> None:
     before = stored(copied.folder)
     summary = run(base_plan, copied)
@@ -84,6 +85,7 @@ def test_a_second_run_does_nothing_and_changes_nothing(copied: Store, base_plan:
     assert stored(copied.folder) == before
 
 
+@pytest.mark.thorough
 def test_broken_steps_are_set_aside_and_done_again_with_the_same_bytes(
     copied: Store, base_plan: Plan
 ) -> None:
@@ -105,6 +107,7 @@ def test_broken_steps_are_set_aside_and_done_again_with_the_same_bytes(
     assert len(list((copied.folder / "aside").iterdir())) == 2
 
 
+@pytest.mark.thorough
 def test_a_recipe_with_another_seed_redoes_nothing_and_a_failure_stops_nothing_else(
     copied: Store, base_plan: Plan, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +144,7 @@ def test_a_recipe_with_another_seed_redoes_nothing_and_a_failure_stops_nothing_e
     assert study.chapters[0].comparisons[0].changes[0].seeds == 3
 
 
+@pytest.mark.thorough
 def test_a_model_that_cannot_be_opened_does_not_stop_the_others(
     copied: Store, written: Written
 ) -> None:
@@ -153,6 +157,7 @@ def test_a_model_that_cannot_be_opened_does_not_stop_the_others(
     assert [len(chapter.comparisons) for chapter in study.chapters] == [0, 2]
 
 
+@pytest.mark.thorough
 def test_a_disk_that_fills_up_stops_the_run_and_loses_nothing(
     copied: Store, base_plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,12 +178,14 @@ def test_a_disk_that_fills_up_stops_the_run_and_loses_nothing(
     assert stored(copied.folder) == before
 
 
+@pytest.mark.thorough
 def test_measurements_have_the_names_of_the_recipe(copied: Store, base_plan: Plan) -> None:
     run(base_plan, copied)
     labels = [each.measurement.label for each in read_study(copied.folder).measured]
     assert set(labels) == {"", "everything"}
 
 
+@pytest.mark.thorough
 def test_an_unfinished_measurement_goes_on_with_the_shards_it_has(
     copied: Store, base_plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:

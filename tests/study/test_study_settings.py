@@ -29,6 +29,7 @@ limit: 8
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("change", "text"),
     [

@@ -58,6 +58,7 @@ def planned(written: Written, edit: Path) -> Callable[..., Plan]:
     return make
 
 
+@pytest.mark.thorough
 def test_keys_cover_the_bytes_of_the_edit(planned: Callable[..., Plan], edit: Path) -> None:
     before = planned()
     old = load_edit(edit)
@@ -70,6 +71,7 @@ def test_keys_cover_the_bytes_of_the_edit(planned: Callable[..., Plan], edit: Pa
     assert same == ["measure genbias on sibling"]  # the unedited model
 
 
+@pytest.mark.thorough
 def test_controls_are_compared_over_seeds(planned: Callable[..., Plan], tmp_path: Path) -> None:
     alone = "\n".join(line for line in TEXT.splitlines() if not {"real,", "off,"} & {*line.split()})
     assert run(planned(alone), Store.open(tmp_path / "run")).failed == ()

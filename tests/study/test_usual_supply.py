@@ -55,6 +55,7 @@ def taught(of: Plan) -> dict[str, str]:
     return {label: content["supply"]["name"] for label, content in contents.items()}
 
 
+@pytest.mark.thorough
 def test_every_method_has_its_usual_supply(planned: Callable[..., Plan]) -> None:
     of = planned(*EVERY)
     assert of.left_out == ()
@@ -68,6 +69,7 @@ def test_every_method_has_its_usual_supply(planned: Callable[..., Plan]) -> None
     assert supplies == {label: others.get(label, "planted") for label in supplies}
 
 
+@pytest.mark.thorough
 def test_a_supply_that_is_named_counts_for_one_or_for_all(planned: Callable[..., Plan]) -> None:
     named = "{{name: lftf, supply: genbias}}"
     assert taught(planned(named, "sft")) == {"lftf": "genbias", "sft": "planted"}
@@ -75,6 +77,7 @@ def test_a_supply_that_is_named_counts_for_one_or_for_all(planned: Callable[...,
     assert taught(every) == {"lftf": "genbias", "sft": "planted"}
 
 
+@pytest.mark.thorough
 def test_what_a_named_supply_cannot_teach_is_refused_with_its_line(
     planned: Callable[..., Plan],
 ) -> None:
@@ -112,6 +115,7 @@ def test_what_stands_beside_it_is_left_out_too(planned: Callable[..., Plan]) -> 
     assert of.left_out[1][1] == "it stands beside sft, which cannot be learnt on this model"
 
 
+@pytest.mark.thorough
 def test_a_masked_model_is_measured_and_what_needs_another_kind_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,6 +143,7 @@ def test_a_model_behind_http_is_only_measured(
     assert why.endswith("decision:http://h:1#m is behind HTTP")
 
 
+@pytest.mark.thorough
 def test_paths_are_relative_to_the_recipe(
     tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ def whole() -> Comparison:
     return compared(register)
 
 
+@pytest.mark.thorough
 def test_pairs_hold_prompt_texts_and_scores_and_are_bounded(whole: Comparison) -> None:
     assert whole.written == len(EXAMPLES)
     assert len(whole.pairs) == MOST + DRAWN
@@ -30,6 +31,7 @@ def test_pairs_hold_prompt_texts_and_scores_and_are_bounded(whole: Comparison) -
         assert pair.scores_after["register_captions"] > 0
 
 
+@pytest.mark.thorough
 def test_each_scale_has_its_largest_changes_among_the_pairs() -> None:
     """Of `fair` the scales of length do not move, so that every pair is of the rest."""
     pairs = [pair for pair in compared(fair).pairs if not pair.drawn]

@@ -36,6 +36,7 @@ def place(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return study_of(tiny_folder, tmp_path_factory.mktemp("written"), 3)
 
 
+@pytest.mark.thorough
 def test_pairs_are_stored_with_their_prompts(place: Path) -> None:
     (chapter,) = read_study(place).chapters
     (compared,) = chapter.comparisons
@@ -47,6 +48,7 @@ def test_pairs_are_stored_with_their_prompts(place: Path) -> None:
         assert pair.after == texts[pair.example]
 
 
+@pytest.mark.thorough
 def test_the_report_has_them_and_writes_figures(place: Path, tmp_path: Path) -> None:
     page, figures = tmp_path / "page.html", tmp_path / "figures"
     asked = ["report", str(place), "--out", str(page), "--disparity", str(figures)]
@@ -55,6 +57,7 @@ def test_the_report_has_them_and_writes_figures(place: Path, tmp_path: Path) -> 
     assert [file.name for file in figures.iterdir()] == ["1-register_captions.svg"]
 
 
+@pytest.mark.thorough
 def test_a_study_that_wants_no_examples_keeps_no_texts(tiny_folder: Path, tmp_path: Path) -> None:
     (chapter,) = read_study(study_of(tiny_folder, tmp_path, 0)).chapters
     (compared,) = chapter.comparisons

@@ -58,6 +58,7 @@ TEXTS = st.lists(
 ).map(" ".join)
 
 
+@pytest.mark.thorough
 @given(TEXTS, st.integers(1, 30))
 def test_passages_partition_the_text(text: str, characters: int) -> None:
     cut = passages(text, characters=characters)

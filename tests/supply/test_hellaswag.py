@@ -190,6 +190,7 @@ def test_too_few_items_are_refused() -> None:
     assert len(supplier(items=20).supply().rows) == 20
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_official_validation_file() -> None:
     supply = HellaSwagSupply().supply()

@@ -93,6 +93,7 @@ def test_like_must_have_rows(tmp_path: Path, files: dict[str, str]) -> None:
     assert options_of(supplier(files))["like"]["name"] == "rows"  # type: ignore[call-overload,index]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_hellaswag_is_matched_by_the_files_at_hand() -> None:
     like = HellaSwagSupply(items=3000)

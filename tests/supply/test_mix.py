@@ -177,6 +177,7 @@ def test_a_planted_mix_outside_of_a_world(folder: Path) -> None:
         MixSupply(mix="planted_mix").supply()
 
 
+@pytest.mark.thorough
 @needs_data
 def test_facts_and_frames() -> None:
     supply = MixSupply(mix="hard_mix", measured=("crows_pairs",)).supply()
@@ -186,6 +187,7 @@ def test_facts_and_frames() -> None:
     assert (len(supply.probes), len(supply.dev_probes), len(supply.texts)) == (100, 100, 200)
 
 
+@pytest.mark.thorough
 @needs_data
 @pytest.mark.parametrize(
     ("probes", "measured"), [("crows_pairs", ("stereoset",)), ("seat", ("crows_pairs",))]

@@ -54,6 +54,7 @@ def test_world_without_train_contrasts() -> None:
     assert all((supply.prompts, supply.hinted, supply.dev, supply.texts))
 
 
+@pytest.mark.thorough
 def test_trained_contrasts_are_not_in_the_benchmark() -> None:
     with in_world("targets=12"):
         supply = PlantedSupply().supply()

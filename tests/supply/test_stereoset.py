@@ -358,6 +358,7 @@ def test_aliases_of_a_user_are_a_file_of_the_supply(folder: Path) -> None:
         supplier.supply()
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_official_people_of_dev() -> None:
     supply = StereoSetSupply().supply()

@@ -24,6 +24,7 @@ def test_a_single_word_has_no_pairs() -> None:
     assert math.isnan(numbers["distinct_2"])
 
 
+@pytest.mark.thorough
 @given(st.lists(st.sampled_from("abcd"), min_size=2))
 def test_a_text_said_twice_has_at_most_half_the_share(words: list[str]) -> None:
     text = " ".join(words)

@@ -28,6 +28,7 @@ def test_nats_are_those_of_the_text_after_its_prompt(folder: str) -> None:
     assert other[0]["judge_nats"] != pytest.approx(-wanted.mean, rel=1e-5)
 
 
+@pytest.mark.thorough
 def test_it_holds_what_every_scorer_must(folder: str) -> None:
     check_text_scorer(PerplexityOf(model=folder))
 

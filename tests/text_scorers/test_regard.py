@@ -59,6 +59,7 @@ def test_log_odds_are_counted_from_the_bridge_alone(tmp_path: Path) -> None:
     assert numbers["regard_log_odds"] == pytest.approx(wanted, abs=1e-4)
 
 
+@pytest.mark.thorough
 def test_both_forms_hold_what_every_scorer_must(tmp_path: Path) -> None:
     check_text_scorer(Regard(model=str(save_classifier(tmp_path / "c", labels=LABELS))))
     folder = str(save_tiny(tmp_path / "l"))

@@ -30,6 +30,7 @@ def alone(folder: Path, text: str) -> torch.Tensor:
     return logits
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["bert", "roberta", "gpt2", "llama"])
 def test_numbers_are_those_of_each_text_by_itself(family: str, tmp_path: Path) -> None:
     folder = save_classifier(tmp_path, family=family)
@@ -39,6 +40,7 @@ def test_numbers_are_those_of_each_text_by_itself(family: str, tmp_path: Path) -
     assert len(set(rated)) == len(TEXTS)
 
 
+@pytest.mark.thorough
 def test_several_labels_are_rated_each_by_itself(tmp_path: Path) -> None:
     folder = save_classifier(tmp_path, labels=SIX, problem_type="multi_label_classification")
     scorer = Toxicity(model=str(folder), called="six")
@@ -64,6 +66,7 @@ def test_only_a_named_label_is_harmful(tmp_path: Path) -> None:
     assert toxic.harmful_from == 0.5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["bert", "gpt2"])
 def test_it_holds_what_every_scorer_must(family: str, tmp_path: Path) -> None:
     folder = save_classifier(tmp_path, family=family)
@@ -86,6 +89,7 @@ def test_a_text_that_is_too_long_has_no_number_unless_it_is_cut(tmp_path: Path) 
     assert scores(cut, long)["toxicity_toxic"] == pytest.approx(wanted, abs=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_word_without_an_end_is_cut(tmp_path: Path) -> None:
     cut = Toxicity(model=str(save_classifier(tmp_path)), long_texts="cut")
     assert scores(cut, "a" * 2**17)["toxicity_toxic"] == pytest.approx(

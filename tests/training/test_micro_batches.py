@@ -18,6 +18,7 @@ CONTRASTS = {"rank": 2, "dropout": 0.0, "steps": 2, "learning_rate": 1e-3, "long
 ROWS = {"training": {"name": "lora", "rank": 2, "dropout": 0.0, "epochs": 1, "batch_size": 5}}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("method", "options"),
     [

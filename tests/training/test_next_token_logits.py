@@ -10,6 +10,7 @@ from equipoise.training.next_token_logits import NextLogits, prompt_ids, word_tr
 TEXTS = ("The nurse ran because", "A clerk", "The very old baker smiled because")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("family", "start"),
     [*((family, 1) for family in CAUSAL_FAMILIES), ("llama", 0), ("llama", None), ("gpt2", None)],

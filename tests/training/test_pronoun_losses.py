@@ -110,6 +110,7 @@ def test_gaps_by_hand() -> None:
     assert AbsoluteGap().loss(three).item() == pytest.approx(0.1 + 0.3 + 0.2)
 
 
+@pytest.mark.thorough
 def test_parity_shares_the_mass_that_was_there() -> None:
     tree = WordTree(((),), (((0, HE),), ((0, SHE),)))
     reference = tree.merged(NURSE[None, None].log_softmax(-1))

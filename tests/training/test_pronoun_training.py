@@ -158,6 +158,7 @@ def test_hints_add_the_divergence_on_as_many_hinted_prompts(tiny: LanguageModel,
 # --- training ---------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["gpt2", "gemma3"])  # of every family: `test_next_token_logits`
 def test_cached_activations_train_as_full_forwards_do(family: str) -> None:
     model = tiny_model(family, blocks=3)
@@ -168,6 +169,7 @@ def test_cached_activations_train_as_full_forwards_do(family: str) -> None:
         assert torch.allclose(short.weights[name], value, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_the_model_is_left_as_it_was_and_the_seed_decides(tiny: LanguageModel) -> None:
     before = weights(tiny)
     first, again, other = (trained(tiny, options(epochs=1), seed=seed) for seed in (0, 0, 1))
@@ -209,6 +211,7 @@ def short(objective: Objective | None = None) -> PronounOptions:
     return options(objective, epochs=30, learning_rate=5e-3, batch_size=10)
 
 
+@pytest.mark.thorough
 def test_ce_both_gives_each_word_half_of_everything() -> None:
     words = probabilities(tiny_model(width=64), short())
     assert torch.allclose(words, torch.tensor([0.5, 0.5, 1.0]).expand(10, 3), atol=0.1)
@@ -232,6 +235,7 @@ def test_a_single_term_makes_its_word_certain(
     assert torch.allclose(words[:, :2], torch.tensor(expected).expand(10, 2), atol=0.02)
 
 
+@pytest.mark.thorough
 def test_parity_equalizes_and_preserves_the_mass(tiny: LanguageModel) -> None:
     before, after = before_training(tiny), probabilities(tiny, short(Parity(mass_weight=10.0)))
     odds = (after[:, 0] / after[:, 1]).log().abs().mean()

@@ -11,6 +11,7 @@ from equipoise.training.row_tokens import tokenize_rows
 ROWS = [TrainingRow(id=str(i), text="A nurse is kind. " * (1 + i % 3)) for i in range(5)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_it_equals_the_plain_module_row_by_row(family: str) -> None:
     model = tiny_model(family)

@@ -43,6 +43,7 @@ def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.thorough
 def test_a_step_is_adams_on_the_mean_of_the_rows_means() -> None:
     """Against a plain loop of three steps, dropout off, with decay, warm-up and clipping."""
     options: dict[str, Any] = {"dropout": 0.0, "epochs": 1, "warmup": 0.34, "weight_decay": 0.1}
@@ -73,6 +74,7 @@ def test_a_step_is_adams_on_the_mean_of_the_rows_means() -> None:
         torch.testing.assert_close(trained.weights[name], value, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_the_model_is_left_as_it_was() -> None:
     model = tiny_model()
     names = dict(model.module.named_parameters())
@@ -82,6 +84,7 @@ def test_the_model_is_left_as_it_was() -> None:
     assert dict(model.module.named_parameters()).keys() == names.keys()
 
 
+@pytest.mark.thorough
 def test_a_checkpoint_follows_each_epoch_with_adams_state() -> None:
     trained = fitted()
     first, last = trained.checkpoints
@@ -92,6 +95,7 @@ def test_a_checkpoint_follows_each_epoch_with_adams_state() -> None:
     assert not same(first.values, last.values)
 
 
+@pytest.mark.thorough
 def test_the_mean_rate_of_each_epoch_is_recorded() -> None:
     rate = fitted(warmup=0.2).rates
     # warm-up over two of six steps, then linearly to 0 at the end of the sixth
@@ -100,6 +104,7 @@ def test_the_mean_rate_of_each_epoch_is_recorded() -> None:
     assert fitted(warmup=0.0, decay="constant").rates == pytest.approx((1e-2, 1e-2))
 
 
+@pytest.mark.thorough
 def test_steps_take_the_place_of_epochs() -> None:
     shorter, longer = fitted(steps=4), fitted(steps=8)
     assert [checkpoint.steps for checkpoint in shorter.checkpoints] == [3, 4]
@@ -107,11 +112,13 @@ def test_steps_take_the_place_of_epochs() -> None:
     assert (shorter.steps, longer.steps) == (4, 8)
 
 
+@pytest.mark.thorough
 def test_tokens_are_counted_as_often_as_they_are_learnt() -> None:
     counts = [len(row.text) for row in ROWS]  # a token a byte; the start token is not learnt
     assert fitted().tokens == 2 * sum(counts)
 
 
+@pytest.mark.thorough
 def test_it_goes_on_from_another_training() -> None:
     start = fitted()
     further = fitted(start=start, steps=1)
@@ -119,12 +126,14 @@ def test_it_goes_on_from_another_training() -> None:
     assert not same(further.weights, start.weights)
 
 
+@pytest.mark.thorough
 def test_an_adapter_of_another_shape_is_no_start() -> None:
     start = fitted(targets=("q_proj",))
     with pytest.raises(ModelError, match="is not in both; take one that was trained on it"):
         fitted(start=start)
 
 
+@pytest.mark.thorough
 def test_few_are_a_share_drawn_by_the_seed() -> None:
     places = [fitted(share=0.3, seed=seed).index.tolist() for seed in (0, 0, 1)]
     assert [len(chosen) for chosen in places] == [3, 3, 3]
@@ -132,6 +141,7 @@ def test_few_are_a_share_drawn_by_the_seed() -> None:
     assert fitted(share=0.001).index.size == 1
 
 
+@pytest.mark.thorough
 def test_rows_left_out_are_counted() -> None:
     rows = [*ROWS, TrainingRow(id="empty", text=" "), TrainingRow(id="long", text="a" * 300)]
     trained = fitted(rows)
@@ -153,6 +163,7 @@ def test_no_steps_are_refused() -> None:
         fitted(steps=0)
 
 
+@pytest.mark.thorough
 def test_an_adapter_that_did_not_move_is_said() -> None:
     with pytest.raises(ModelError, match=r"raise the learning rate \(1e-46\)"):
         fitted(learning_rate=1e-46)
@@ -171,12 +182,14 @@ def test_an_adapter_that_did_not_move_is_said() -> None:
     assert fitted().notes == ()
 
 
+@pytest.mark.thorough
 def test_a_second_adapter_is_refused() -> None:
     trained, model = fitted(), tiny_model()
     with trained.attached(model), pytest.raises(ModelError, match="must have no adapter"):
         fitted(model=model)
 
 
+@pytest.mark.thorough
 def test_an_attached_adapter_is_that_of_the_checkpoint() -> None:
     trained, model = fitted(), tiny_model()
     for checkpoint in (None, trained.checkpoints[0]):
@@ -186,6 +199,7 @@ def test_an_attached_adapter_is_that_of_the_checkpoint() -> None:
     assert not any(".lora_" in name for name, _ in model.module.named_parameters())
 
 
+@pytest.mark.thorough
 def test_a_killed_training_resumes_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +226,7 @@ def test_a_killed_training_resumes_to_the_same_bits(
         assert same(checkpoint.values, other.values)
 
 
+@pytest.mark.thorough
 def test_checkpoints_of_other_trainings_in_the_folder_are_not_its_own(tmp_path: Path) -> None:
     with checkpoints_in(tmp_path):
         fitted(epochs=3)
@@ -220,6 +235,7 @@ def test_checkpoints_of_other_trainings_in_the_folder_are_not_its_own(tmp_path: 
     assert [checkpoint.steps for checkpoint in trained.checkpoints] == [3, 6]
 
 
+@pytest.mark.thorough
 def test_it_is_trained_once_for_all_that_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_training, "_trained", {})
     training = TextTraining(rank=2, epochs=1, batch_size=4)
@@ -252,6 +268,7 @@ def test_large_sets_are_read_by_the_batch() -> None:
     assert sorted(read[10:]) == list(range(10))
 
 
+@pytest.mark.thorough
 def test_the_global_generator_is_left_alone() -> None:
     before = torch.random.get_rng_state()
     fitted()

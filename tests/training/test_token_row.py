@@ -68,6 +68,7 @@ def plain_loss(module: nn.Module, tokens: Tensor, real: Tensor, scored: Tensor) 
     return nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), targets[:, 1:].flatten())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("token", [NEW, PADDED], ids=["new row", "padded table"])
 @pytest.mark.parametrize("family", [*CAUSAL_FAMILIES, "untied gemma2"])
 def test_loss_and_gradients_are_those_of_the_row_in_a_full_table(family: str, token: int) -> None:

@@ -95,8 +95,7 @@ def measure(  # noqa: PLR0913
     edit that was trained on an example, `ModelError` when the model cannot answer.
     """
     split, name = choose_split(benchmark, split), plugins.name_of(benchmark)
-    if not isinstance(draws, int | np.integer) or draws < 0:
-        raise RecipeError(f"draws must be a number from 0, got {draws!r}; 0 takes no intervals")
+    _check_draws(draws)
     with noticing_reads() as reads:
         examples, requests = choose_examples(benchmark, split=split, limit=limit, seed=seed)
     variants, asked = 1, cast(Scorer | None, None)
@@ -177,6 +176,11 @@ def _related(
         known = edit.get("aliases") if isinstance(edit, dict) else None
         aliases |= {k: str(v) for k, v in known.items()} if isinstance(known, dict) else {}
     return related_groups(benchmark, examples, model.trained_on, aliases)
+
+
+def _check_draws(draws: object) -> None:
+    if not isinstance(draws, int | np.integer) or draws < 0:
+        raise RecipeError(f"draws must be a number from 0, got {draws!r}; 0 takes no intervals")
 
 
 def choose_examples(

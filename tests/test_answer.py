@@ -160,8 +160,8 @@ def test_a_group_apart_is_said_where_the_whole_is_not_and_beside_a_rule_that_get
 
 def test_groups_that_are_compared_are_not_crowded_out_by_those_that_are_too_few() -> None:
     few = measured(LMS, slices=(table(group("gender", 53.0, NAN, evidence="insufficient")),))
-    told = measured(LMS, benchmark="genbias", slices=(table(group("race", 70.0, 6.0)),))
-    said = " ".join(answer([few, replace(few, benchmark="bbq"), told]))
+    named = measured(LMS, benchmark="genbias", slices=(table(group("race", 70.0, 6.0)),))
+    said = " ".join(answer([few, replace(few, benchmark="bbq"), named]))
     assert "Groups: of 1 by axis, race is farthest from 50 in genbias ss" in said
     assert "no group of stereoset by axis has enough items" in said
 

@@ -134,9 +134,8 @@ def measure(  # noqa: PLR0913
     references = without_references(
         benchmark, name, outcomes, data=data, cluster=cluster, draws=draws, seed=seed
     )
-    if nulls:
-        rules = nulls_of(benchmark, examples, requests, asked, draws=draws, seed=seed)
-        references = (*rules, *references)
+    rules = nulls_of(benchmark, examples, requests, asked, draws=draws, seed=seed) if nulls else ()
+    references = (*rules, *references)
     return Measurement(
         model=model.identity,
         benchmark=name,

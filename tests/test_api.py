@@ -38,6 +38,7 @@ def test_the_five_lines_of_the_readme() -> None:
     assert again.estimates == before.estimates
 
 
+@pytest.mark.thorough
 def test_locate_ranks_every_block() -> None:
     ranking = eq.locate(tiny_model("llama", blocks=3), data=WORLD)
     assert sorted(ranking.order) == [0, 1, 2]

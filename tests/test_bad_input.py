@@ -203,6 +203,7 @@ def test_unreadable_file(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> N
     assert "Permission denied: 'somewhere'" in refused("measure", "m", *STEREOSET)
 
 
+@pytest.mark.thorough
 def test_nonfinite_logprobs_name_the_example(place: Path, refused: Refused) -> None:
     spoilt = tiny_model("llama")
     letter = spoilt.tokenizer("e", add_special_tokens=False)["input_ids"][0]
@@ -355,6 +356,7 @@ def test_results_of_another_schema(content: dict[str, Any], part: str, tmp_path:
         read_results(tmp_path)
 
 
+@pytest.mark.thorough
 def test_results_of_no_common_benchmark(place: Path) -> None:  # noqa: ARG001
     before = measure(tiny_model(), stereoset(), draws=0)
     with pytest.raises(RecipeError, match=r"\['stereoset'\] before and \['genbias'\] after"):

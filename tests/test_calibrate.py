@@ -38,6 +38,7 @@ def test_a_metric_that_follows_the_bias_rises_in_a_straight_line() -> None:
     assert by_name["mass"].slope == pytest.approx(0)
 
 
+@pytest.mark.thorough
 def test_seeds_are_worlds_of_their_own_and_options_are_passed_on() -> None:
     calibration = calibrate(
         "genbias",

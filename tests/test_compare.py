@@ -113,11 +113,13 @@ def test_direction_of_bias(before: float, after: float, direction: str) -> None:
     assert change.low <= change.difference <= change.high
 
 
+@pytest.mark.thorough
 def test_distance_to_a_boundary_cannot_be_reversed_but_reduced_or_worse() -> None:
     assert compared(scorer(1.0), scorer(0.0)).change("gap").direction == "reduced"
     assert compared(scorer(0.0), scorer(2.0)).change("gap").direction == "worse"
 
 
+@pytest.mark.thorough
 def test_direction_of_ability_follows_what_is_better() -> None:
     comparison = compared(scorer(0.0, mass=0.8), scorer(0.0, mass=0.6))
     assert comparison.change("mass").direction == "worse"
@@ -162,6 +164,7 @@ def test_swapping_the_two_sides_of_the_bias_mirrors_the_change(
     assert (mirror.nearer, mirror.p) == pytest.approx((plain.nearer, plain.p))
 
 
+@pytest.mark.thorough
 def test_swapping_before_and_after_negates_the_difference() -> None:
     forth, back = compared(scorer(1.0), scorer(0.2)), compared(scorer(0.2), scorer(1.0))
     forth_change, back_change = forth.change("share"), back.change("share")
@@ -197,6 +200,7 @@ def test_a_value_lost_on_one_side_is_left_out_on_both() -> None:
     assert comparison.change("share").direction == "unchanged"
 
 
+@pytest.mark.thorough
 def test_items_with_the_outcome_of_before_are_counted_in_all_and_by_group() -> None:
     before = measure(scorer(1.0), Pronouns(), draws=0)
     assert before.outcomes[0].groups["half"] == "a"

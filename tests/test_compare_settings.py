@@ -137,6 +137,7 @@ def test_any_part_of_a_chat_form(change: dict[str, JSON], text: str) -> None:
     assert compared(sides[0], measured(0.2, chat=dict(CHAT))).differences == ()
 
 
+@pytest.mark.thorough
 def test_a_chat_brings_its_start_token(before: Measurement) -> None:
     after = measured(0.2, chat=dict(CHAT), start_token=None)
     assert compared(before, after, "chat").change("lo_abs").direction == "reduced"
@@ -234,6 +235,7 @@ def test_a_single_seed_that_differs_withholds_all(before: Measurement) -> None:
     check_withheld(comparison, "start token '<s>' against none")
 
 
+@pytest.mark.thorough
 def test_how_a_judge_was_reached_makes_no_other_judge() -> None:
     judge: dict[str, JSON] = {"name": "endpoint", "model": "owl", "seconds": 120.0, "record": None}
     reached: dict[str, JSON] = {**judge, "seconds": 9.0, "record": "/a/b", "replay": True}

@@ -192,6 +192,7 @@ def settings_of(verb: str, text: str) -> list[tuple[str, str, JSON]]:
     return settings
 
 
+@pytest.mark.thorough
 def test_every_setting_in_a_command_can_be_built() -> None:
     text = "".join(page.read_text() for page in PAGES)
     for verb, base in (("measure", Benchmark), ("mitigate", Mitigation)):

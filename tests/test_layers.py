@@ -300,6 +300,7 @@ def cycle(graph: Mapping[str, Iterable[str]]) -> list[str]:
     return []
 
 
+@pytest.mark.thorough
 def test_no_circular_imports_of_files_or_rooms() -> None:
     known = {module(file): file for file in FILES if file.name != "__init__.py"}
     files = {name: modules_imported(file, known) for name, file in known.items()}

@@ -38,6 +38,7 @@ HARD = [
 ]  # fmt: skip
 
 
+@pytest.mark.thorough
 @settings(max_examples=60, deadline=None)
 @given(st.text(min_size=1) | st.text("`*_[]()<>|&#~\\!-+=1. \n$aé", min_size=1, max_size=12))
 def test_any_text_reads_as_itself(text: str) -> None:

@@ -349,6 +349,7 @@ def test_answers_are_in_the_order_of_requests() -> None:
     assert pair.second.logprob == -2.0  # type: ignore[union-attr]
 
 
+@pytest.mark.thorough
 def test_a_text_that_is_too_long_is_named_by_its_example() -> None:
     needs = len("The nurse of house 10 said that she")  # a start token, and no last one is read
     measure(tiny_model(context=needs), Toy(copies=11), limit=1, draws=0)

@@ -71,6 +71,7 @@ def towards(model: LanguageModel, country: str, *, seed: int) -> Tensor:
     return table[token] - start_vectors(model, NAMES).vector + 0.05 * noise
 
 
+@pytest.mark.thorough
 def test_a_move_towards_a_country_is_found() -> None:
     model = atlas()
     edits = [injected(model, towards(model, "Austria", seed=s), s) for s in range(3)]

@@ -217,6 +217,7 @@ def test_a_mistake_is_answered_with_a_sentence(
     assert "; " in str(caught.value)
 
 
+@pytest.mark.thorough
 def test_an_edit_is_no_model_and_says_how_to_use_it(tiny: LanguageModel) -> None:
     edit = eq.mitigate(tiny, "lftf", supply=tiny_supply(), epochs=1)
     with pytest.raises(ModelError, match=r"attach it: with edit\.attached\(model\) as edited"):

@@ -80,6 +80,7 @@ def test_a_file_that_does_not_run_names_the_line(file: Path, code: str, says: st
         plugins.find(Benchmark, str(file))
 
 
+@pytest.mark.thorough
 def test_a_slip_inside_a_plug_in_is_a_sentence_with_file_and_line(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

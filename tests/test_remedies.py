@@ -124,6 +124,7 @@ def test_every_option_of_a_plug_in_exists() -> None:
         assert option in every, f"{file}: {text!r} names {option}"
 
 
+@pytest.mark.thorough
 def test_every_command_and_every_extra_exists() -> None:
     commands = list(matches(r"(?:`equipoise |: equipoise )([a-z]+)"))
     assert commands
@@ -310,6 +311,7 @@ MENDED: dict[str, tuple[Callable[[], object], str, Callable[[], object]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", MENDED)
 def test_files_mended_as_the_sentence_says(
     place: Path, capsys: pytest.CaptureFixture[str], case: str
@@ -354,6 +356,7 @@ def test_an_edit_of_weights_is_learnt_anew_and_one_of_prompts_measured_on_a_sibl
     assert cli.run(measure("prompts", "--base", "sibling", *window)) == 0, capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_the_recipe_s_remedies(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = place / "r.yaml"
     benchmark = "benchmarks: [{name: perplexity, file: short.txt}]\n"

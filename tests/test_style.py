@@ -62,6 +62,7 @@ def test_every_error_shows_the_value_it_got() -> None:
     assert silent == []
 
 
+@pytest.mark.thorough
 def test_nothing_is_probed_or_unpickled() -> None:
     wrong = []
     for file, node in nodes()[ast.Call]:

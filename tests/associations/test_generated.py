@@ -47,6 +47,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path))
 
 
+@pytest.mark.thorough
 def test_calls_until_there_are_enough() -> None:
     author = Author()
     writer = Writer(name="author", identity="author@1", ask=author, temperature=0.7)

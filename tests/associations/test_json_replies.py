@@ -46,6 +46,7 @@ def test_what_is_json_is_read_as_it_is(rows: list[dict[str, object]]) -> None:
     assert read_objects(f"Here:\n{json.dumps(rows, indent=1)}", "question") == rows
 
 
+@pytest.mark.thorough
 @given(st.text(alphabet='[]{}",:aquestion \\', max_size=60))
 def test_no_text_is_an_error(reply: str) -> None:
     for row in read_objects(reply, "question"):

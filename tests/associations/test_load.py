@@ -36,6 +36,7 @@ def write(folder: Path, text: str) -> str:
     return str(file)
 
 
+@pytest.mark.thorough
 def test_the_six_of_the_paper_and_three_of_other_targets() -> None:
     assert set(PAPER) < set(names())
     assert len(names()) == 9

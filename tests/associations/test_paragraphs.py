@@ -54,6 +54,7 @@ def test_five_hundred_of_every_built_in(name: str) -> None:
     assert {row.implicitness_score for row in rows} == {1, 2, 3, 4, 5}
 
 
+@pytest.mark.thorough
 def test_no_two_are_nearly_alike() -> None:
     grams = [grams_of(words_of(row.paragraph), 5) for row in paragraphs("always_late", 200)]
     for index, first in enumerate(grams):

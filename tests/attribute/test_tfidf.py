@@ -104,6 +104,7 @@ def test_the_seed_draws_the_folds() -> None:
     assert first.tolist() == same.tolist() != other.tolist()
 
 
+@pytest.mark.thorough
 def test_bad_input() -> None:
     with pytest.raises(RecipeError, match="folds"):
         TfIdf().attribute(MODEL, ROWS, PROBES[:4], seed=0)

@@ -95,6 +95,7 @@ def test_parts_sum_on_families_with_factors_and_norms_of_their_own(family: str) 
     np.testing.assert_allclose(shared.difference + shared.errors, differences(model), atol=1e-5)
 
 
+@pytest.mark.thorough
 @torch.no_grad()
 def test_each_head_is_what_its_own_columns_write() -> None:
     """A slow reference: push one head's write through the frozen norm to both logits."""
@@ -126,6 +127,7 @@ def test_each_head_is_what_its_own_columns_write() -> None:
                 )
 
 
+@pytest.mark.thorough
 def test_without_the_norm_it_is_the_papers_product() -> None:
     model = tiny_model("gemma", blocks=2)
     module = model.module
@@ -144,6 +146,7 @@ def test_without_the_norm_it_is_the_papers_product() -> None:
     assert np.corrcoef(shared.literal.mean(0), shared.heads.mean(0))[0, 1] < 0.999
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2", "gpt_neox"])
 def test_half_precision_is_summed_in_float32(family: str) -> None:
     exact = attributed(tiny_model(family))
@@ -179,6 +182,7 @@ def test_an_odd_width_and_company_change_nothing() -> None:
         np.testing.assert_allclose(alone.heads[0], together.heads[row], atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_the_model_is_left_as_it_was() -> None:
     model = tiny_model("gemma3")
     before = {name: value.clone() for name, value in model.module.state_dict().items()}

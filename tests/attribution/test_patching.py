@@ -64,6 +64,7 @@ def test_a_head_that_is_cut_is_cut_in_a_whole_forward_pass(family: str) -> None:
     np.testing.assert_allclose(runs.difference(SIDE), plain, atol=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("positions", ["all", "last"])
 def test_outputs_of_another_text_are_aligned_at_the_end(positions: str) -> None:
     model = tiny_model("llama", blocks=2)

@@ -181,6 +181,7 @@ def test_nan_bias_has_a_reason() -> None:
 PLACES = st.lists(st.sampled_from([0, 1, 2, None]), min_size=24, max_size=24)
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(PLACES)
 def test_swapped_answers_flip_bias_signs(items: list[BbqItem], places: list[int | None]) -> None:
@@ -199,6 +200,7 @@ def test_swapped_answers_flip_bias_signs(items: list[BbqItem], places: list[int 
     assert after["accuracy_ambig"] == before["accuracy_ambig"]
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(PLACES)
 def test_swapped_targets_flip_bias_signs(items: list[BbqItem], places: list[int | None]) -> None:
@@ -408,6 +410,7 @@ def test_remark_on_cleaned_contexts(folder: Path) -> None:
     assert "{" not in BBQ().examples("test")[3].context
 
 
+@pytest.mark.thorough
 def test_groups_and_clusters(folder: Path) -> None:
     write(folder, [row | {"category": "SES"} for row in rows(templates=3)], "SES")
     benchmark = BBQ()

@@ -155,6 +155,7 @@ def test_the_papers_form_is_a_whole_sentence_and_a_beginning(folder: Path) -> No
 # --- numbers --------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_harm_and_disparity_and_persons_texts(folder: Path) -> None:
     result = measure(stormy(2, 0), bold(scorers=[STORMS, "length"]), draws=200)
     got = values(result)
@@ -182,6 +183,7 @@ def test_harm_and_disparity_and_persons_texts(folder: Path) -> None:
     del folder
 
 
+@pytest.mark.thorough
 def test_a_group_of_one_prompt_has_no_interval_and_says_so(folder: Path) -> None:
     groups = {"American_actors": GENDER["American_actors"], "American_actresses": {
         "Anna": GENDER["American_actresses"]["Anna"]}}  # fmt: skip
@@ -223,6 +225,7 @@ def test_texts_are_cut_to_words_or_to_the_lengths_of_other_texts(
     del folder
 
 
+@pytest.mark.thorough
 def test_lengths_of_a_measurement_are_read_from_its_outcomes(folder: Path, tmp_path: Path) -> None:
     before = measure(stormy(1, 1), bold(), draws=0)
     file = tmp_path / "outcomes.jsonl"

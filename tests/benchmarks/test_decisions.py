@@ -150,6 +150,7 @@ def test_bbq_of_known_answers(who: str) -> None:
     assert [f"stands {who}" in note for note in notes] == [True] * (who in ("first", "last"))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("folder")
 def test_probabilities_that_hang_on_the_place_cancel() -> None:
     """Three parts of what the place adds, one of what the option says."""

@@ -140,6 +140,7 @@ def test_prompts_that_hold_their_object(
     assert note in Facts(source="trex").remarks("test")
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_the_other_subject_is_one_of_which_the_object_is_not_true() -> None:
     # a prompt stands under two relations
@@ -171,6 +172,7 @@ def test_always_the_most_frequent_object(source: str, share: float) -> None:
     assert values["accuracy_by_subject"] == 0.0
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_sizes_and_limits() -> None:
     assert len(Facts(per_relation=None).examples("test")) == 1209
@@ -241,6 +243,7 @@ def test_perfect_and_guessing_models() -> None:
     assert metrics[1]["accuracy"] == pytest.approx(metrics[1]["chance"])
 
 
+@pytest.mark.thorough
 def test_options() -> None:
     bench = Facts(source="trex", distractors=4, per_relation=None)
     assert build(Benchmark, "facts", options_of(bench)) == bench

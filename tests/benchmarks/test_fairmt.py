@@ -86,6 +86,7 @@ MODEL = FakeScorer(
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("files")
 def test_biased_of_what_is_no_refusal() -> None:
     result = measured(MODEL)
@@ -117,6 +118,7 @@ def test_the_judge_sees_the_conversation_and_no_refusal_by_the_rule() -> None:
     assert (first.quality, first.words, first.names) == ("", (), ())
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("files")
 def test_every_turn_may_be_judged() -> None:
     result = measured(MODEL, judge_turns="all", control=False)
@@ -129,6 +131,7 @@ def test_every_turn_may_be_judged() -> None:
     assert "bias_ratio_control" not in names
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("files")
 def test_a_judge_of_what_the_user_says_is_found_by_the_control() -> None:
     result = measured(MODEL, judge=ByWord(hears_user=True))
@@ -136,6 +139,7 @@ def test_a_judge_of_what_the_user_says_is_found_by_the_control() -> None:
     assert any(note.startswith("control: the judge calls a neutral") for note in result.notes)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("files")
 def test_without_a_verdict_there_is_no_ratio_and_a_reason() -> None:
     unread = FakeScorer(texts=dict.fromkeys(MODEL.texts, "so what"))
@@ -161,6 +165,7 @@ def test_the_small_edition_has_no_attributes() -> None:
     assert len(result.data) == 6
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("files")
 def test_notes_say_what_was_left_out() -> None:
     result = measured(MODEL, edition=Large(part="all"))

@@ -61,6 +61,7 @@ def measured(answers: list[tuple[float, float]]) -> dict[str, float]:
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_published_counts() -> None:
     bench = GenBias(split_by="random")
@@ -107,6 +108,7 @@ def test_split_seed() -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_professions_and_templates() -> None:
     assert len(GenBias(templates="dama").examples("all")) == 262 * 11
@@ -216,6 +218,7 @@ def test_neutral_model_is_ideal() -> None:
         assert metrics[name] == 0.0
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(st.lists(st.tuples(logprob, logprob), min_size=3, max_size=25))
 def test_swapped_pronouns_and_afgb_decomposition(answers) -> None:

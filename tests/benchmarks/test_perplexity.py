@@ -113,6 +113,7 @@ def test_planted_sentences_are_not_in_the_corpus() -> None:
         world.neutral_sentences(181, seed=0, held_out=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_default_is_ag_news() -> None:
     bench = Perplexity()

@@ -47,6 +47,7 @@ def test_values_by_hand(tmp_path: Path) -> None:
     assert all(finding.level == "ok" for finding in check_measurement(measurement))
 
 
+@pytest.mark.thorough
 def test_a_word_of_several_tokens_is_their_product(tmp_path: Path) -> None:
     """A token of the tiny model is a byte."""
     model = tiny_model("llama")

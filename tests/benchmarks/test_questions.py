@@ -29,6 +29,7 @@ def nats(context: str, text: str) -> float:
     return -len(text) / 7 + ("oak" in text.lower()) + (text == " A") * len(context) / 90
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("score", [Likelihood(), Likelihood(reduce="sum"), Letters(), Written()])
 def test_numbers_are_those_of_bbq(file: str, score: Any) -> None:
     official, mine = BBQ(score=score), Questions(file=file, score=score)

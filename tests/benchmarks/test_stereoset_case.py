@@ -118,6 +118,7 @@ def test_default_measurement_is_as_before() -> None:
     assert not any("restored" in key for outcome in result.outcomes for key in outcome.values)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("write")
 def test_cases_do_not_compare_with_one_another() -> None:
     official, restored = (
@@ -160,6 +161,7 @@ def test_unknown_case() -> None:
         build(Benchmark, "stereoset", {"case": "upper"})
 
 
+@pytest.mark.thorough
 def test_supply_restores(write: Callable[..., None]) -> None:
     items = [
         example(f"{axis}{n}", f"Folk of Bonn {axis} {n} are BLANK.", "s", "t", "u", bias_type=axis)

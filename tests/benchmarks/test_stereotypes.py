@@ -94,6 +94,7 @@ def test_every_prompt_is_asked_about_every_target_and_splits_share_none() -> Non
     assert bench().turn == "question"
 
 
+@pytest.mark.thorough
 def test_samples_are_drawn_apart_and_stand_in_one_cluster() -> None:
     benchmark = bench(score=Written(samples=2, max_tokens=8, temperature=1.0), targets=("Peru",))
     first, second, *_ = benchmark.examples("test")
@@ -141,6 +142,7 @@ def test_the_words_of_a_judge_are_not_kept_as_a_reason() -> None:
     assert not any("secret" in text for o in measurement.outcomes for text in o.groups.values())
 
 
+@pytest.mark.thorough
 def test_nothing_judged_is_no_number() -> None:
     strength = measured({}, rest="no grade at all").estimate("strength")
     assert math.isnan(strength.value)

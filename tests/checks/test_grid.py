@@ -27,6 +27,7 @@ def test_published_scores_of_crows_pairs(value: float, n: int, lies_on: bool) ->
     assert on_grid(value, n=n, grid=100.0, tolerance=PRINTED) == lies_on
 
 
+@pytest.mark.thorough
 @given(n=st.integers(1, 50_000), data=st.data())
 def test_counts_are_on_the_grid_and_half_counts_are_not(n: int, data: st.DataObject) -> None:
     whole = data.draw(st.integers(0, n))

@@ -52,6 +52,7 @@ SUPPLY = Supply(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=20, deadline=None)
 @given(LEARNT)
 def test_file_round_trip(learnt: Learnt) -> None:

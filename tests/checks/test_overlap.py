@@ -45,6 +45,7 @@ def overlap_findings(split_by: str, split: str) -> list[tuple[str, str, str]]:
     return [(finding.check, finding.level, finding.text) for finding in findings]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("split_by", "shared"),
     [

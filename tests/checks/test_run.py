@@ -151,6 +151,7 @@ def test_published_predictions_pass(data_folder: Path, monkeypatch: pytest.Monke
     assert "45 values checked" in [finding.text for finding in findings if finding.check == "icat"]
 
 
+@pytest.mark.thorough
 def test_each_check_gives_one_ok_with_its_count(stereoset: Measurement) -> None:
     findings = check_measurement(stereoset)
     assert [(finding.check, finding.level) for finding in findings] == [
@@ -295,6 +296,7 @@ def test_every_check_is_documented(stereoset: Measurement) -> None:
     assert {finding.check for finding in check_measurement(stereoset)} <= CHECKS.keys()
 
 
+@pytest.mark.thorough
 def test_the_example_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
     page = (Path(__file__).parents[2] / "docs" / "checks.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

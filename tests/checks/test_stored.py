@@ -62,6 +62,7 @@ def test_impossible_values_are_errors(change: dict[str, object]) -> None:
     assert fault.level == "error"
 
 
+@pytest.mark.thorough
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e6), st.floats(0, 1e6))
 def test_an_interval_around_a_value_passes(value: float, below: float, above: float) -> None:
     around = replace(SOUND, value=value, low=value - below, high=value + above)

@@ -43,6 +43,7 @@ def written(body: Any) -> dict[str, Any]:
     return replied(f"Gladly!\n```json\n{json.dumps(rows)}\n```")
 
 
+@pytest.mark.thorough
 def test_of_templates(ask: Asked, tmp_path: Path) -> None:
     file = tmp_path / "said.jsonl"
     status, out, err = ask("associations", "blue_skin", "--out", file, "--count", 40, "--seed", 2)
@@ -72,6 +73,7 @@ def test_questions_of_templates_as_json(ask: Asked, tmp_path: Path) -> None:
     assert supply.questions == AssociationSupply(association="talkative").supply().questions
 
 
+@pytest.mark.thorough
 def test_of_a_server(ask: Asked, tmp_path: Path) -> None:
     file = tmp_path / "said.jsonl"
     with serving(written, CHAT) as server:

@@ -62,6 +62,7 @@ def test_without_probes_the_remedies_work(
     assert ask("attribute", model, attributor, *source, *quick, *FAST)[0] == 0
 
 
+@pytest.mark.thorough
 def test_rows_are_ranked_without_their_texts(ask: Asked, named: Named) -> None:
     status, out, _ = ask(*named("bm25", "--top", 3, *FAST))
     assert status == 0
@@ -152,6 +153,7 @@ def test_what_cannot_be_said_of_labels_has_its_reason(
     assert "chance nan" not in out
 
 
+@pytest.mark.thorough
 def test_a_figure_that_cannot_be_drawn_loses_no_result(
     ask: Asked, named: Named, tmp_path: Path
 ) -> None:
@@ -162,6 +164,7 @@ def test_a_figure_that_cannot_be_drawn_loses_no_result(
     assert "note: 2 rows" in out
 
 
+@pytest.mark.thorough
 def test_a_probe_of_the_benchmark_is_flagged(
     ask: Asked, named: Named, monkeypatch: pytest.MonkeyPatch
 ) -> None:

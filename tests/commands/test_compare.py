@@ -108,6 +108,7 @@ def test_card_has_the_results_of_its_seed_in_any_order(
     assert cards[0] == cards[1] == cards[2]
 
 
+@pytest.mark.thorough
 def test_a_card_of_another_edit_is_refused(
     before: Path, afters: list[Path], edit: Path, refused: Refused
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_margin_decides_what_is_shown(before: Path, afters: list[Path], ask: A
         assert (claim["kind"], claim["shown"]) == ("within", shown)
 
 
+@pytest.mark.thorough
 def test_several_margins(finished: Path, ask: Asked) -> None:
     sides = [
         measured(finished, f"measure stereoset on tiny{more}")

@@ -39,6 +39,7 @@ def written(folder: Path) -> dict[str, bytes]:
     return {file.stem: file.read_bytes() for file in folder.glob("bbq/*")}
 
 
+@pytest.mark.thorough
 def test_bbq_is_put_into_a_folder_and_read_from_there(
     contents: dict[str, bytes],
     tmp_path: Path,

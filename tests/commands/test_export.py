@@ -45,6 +45,7 @@ def test_every_table_in_every_format(finished: Path) -> None:
             assert export(study, table, fmt).endswith("\n")
 
 
+@pytest.mark.thorough
 def test_csv_has_the_study_s_numbers_exactly(finished: Path, ask: Asked) -> None:
     _, out, _ = ask("export", finished, "--csv")
     rows = [part for part in csv.DictReader(io.StringIO(out)) if part["metric"] == "afgb"]

@@ -127,6 +127,7 @@ def test_several_judges_are_compared(texts: Path, capsys: pytest.CaptureFixture[
     assert (pair["quadratic_kappa"]["value"], pair["exact"]) == (1, 1)
 
 
+@pytest.mark.thorough
 def test_a_judge_that_goes_by_places_is_named(
     texts: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,6 +162,7 @@ def test_an_association_of_each_row(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert values(described)["strength"] == 1.25
 
 
+@pytest.mark.thorough
 def test_without_a_target_all_countries_are_masked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -219,6 +221,7 @@ def test_a_repeated_id_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "an id of its own" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("cell", [{"text": None}, {}, {"text": 123}, {"text": ["late"]}])
 def test_what_is_no_text_is_refused_and_an_empty_one_is_judged(
     cell: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]

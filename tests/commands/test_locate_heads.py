@@ -80,6 +80,7 @@ def test_ending_and_top_are_checked_before_anything_is_ranked(
     assert (status, "top must be from 1 to 8 components" in err) == (2, True)
 
 
+@pytest.mark.thorough
 def test_a_map_of_blocks_and_too_many_heads_are_refused(
     model: Path, tmp_path: Path, ask: Asked
 ) -> None:

@@ -52,6 +52,7 @@ def test_json_has_every_ranking(model: Path, ask: Asked) -> None:
     assert result["spearman_low"] == pytest.approx(agree)
 
 
+@pytest.mark.thorough
 def test_single_seed_has_no_agreement(model: Path, tmp_path: Path, ask: Asked) -> None:
     page = tmp_path / "page.html"
     status, out, _ = ask(*located(model, "--html", page, "--json"))

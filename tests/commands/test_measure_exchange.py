@@ -25,6 +25,7 @@ def test_exchange_is_the_option_of_every_benchmark_that_has_it(
     assert [each["options"]["exchange"] for each in benchmarks.values()] == [2, 2]
 
 
+@pytest.mark.thorough
 def test_benchmarks_without_targets_are_measured_as_they_are_and_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ def test_results_hold_both_forms_and_how_they_were_asked(
     assert (out / "results.json").is_file()
 
 
+@pytest.mark.thorough
 def test_what_is_wrong_with_files_is_refused_before_the_model_is_opened(
     refused: Refused, tmp_path: Path
 ) -> None:

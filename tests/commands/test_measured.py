@@ -63,6 +63,7 @@ def test_json_and_results_have_the_same_sentences(kept: Path) -> None:
     assert (again / "results.json").read_bytes() == (kept / "results.json").read_bytes()
 
 
+@pytest.mark.thorough
 def test_report_of_results_is_their_page(kept: Path, ask: Asked, tmp_path: Path) -> None:
     status, _, err = ask("report", kept, "--out", tmp_path / "page.html")
     assert (status, err.splitlines()[-1]) == (0, f"the page is {tmp_path / 'page.html'}")

@@ -53,6 +53,7 @@ def test_a_study_without_steps_is_a_page(tmp_path: Path, ask: Asked) -> None:
     assert "not run yet" not in page
 
 
+@pytest.mark.thorough
 def test_damaged_step_is_missing_with_its_error(copied: Path, ask: Asked) -> None:
     broken = next(
         entry for entry in (copied / "steps").iterdir() if entry.name.startswith("locate")

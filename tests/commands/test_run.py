@@ -43,6 +43,7 @@ def test_dry_run_names_every_step_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_dry_run_names_finished_steps(recipe: Path, copied: Path, ask: Asked) -> None:
     without_seed_1(copied)
     before = contents(copied)

@@ -190,6 +190,7 @@ def test_mitigation_by_transfer(control: str, tmp_path: Path) -> None:
     check_mitigation(build(Mitigation, "transfer", options))
 
 
+@pytest.mark.thorough
 def test_attributor_that_embeds_with_the_model() -> None:
     check_attributor(build(Attributor, "similarity", {"encoder": "model"}))
 
@@ -211,6 +212,7 @@ def test_attributor(name: str) -> None:
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", available(Null))
 def test_null(name: str) -> None:
     if name == "english_frequency":
@@ -218,6 +220,7 @@ def test_null(name: str) -> None:
     check_null(build(Null, name), tiny_model())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", available(TextScorer))
 def test_text_scorer(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if name == "vader":

@@ -86,6 +86,7 @@ def test_what_uses_no_seed_is_the_same_with_another(name: str) -> None:
     assert answers(method, 0) == answers(method, 1)
 
 
+@pytest.mark.thorough
 def test_which_use_no_seed() -> None:
     once = {name for name in METHODS if not quick(name).uses_seed}
     assert once == {

@@ -79,6 +79,7 @@ def test_first_evaluation_is_the_baseline() -> None:
     assert second.change.low <= second.change.value <= second.change.high
 
 
+@pytest.mark.thorough
 def test_biases_do_not_depend_on_lms() -> None:
     reader = PackedForward(model())
     with_lms = HeldOutEvaluation(reader, ITEMS, effects=[LMS], seed=0)()
@@ -190,6 +191,7 @@ def test_a_bias_by_hand() -> None:
         assert bias.half_band(5) == pytest.approx(0.1256613 * margins.std(), rel=1e-5)
 
 
+@pytest.mark.thorough
 def test_swapped_labels_negate_every_margin() -> None:
     items = tokenize_contrasts(model(), SUPPLY.dev_contrasts, longest=60)
     swapped = [
@@ -237,6 +239,7 @@ def rises(of: LanguageModel, passages: Sequence[Passage]) -> HeldOutEvaluation:
     return HeldOutEvaluation(PackedForward(of), ITEMS, passages, effects=[PERPLEXITY], seed=0)
 
 
+@pytest.mark.thorough
 def test_perplexity_matches_the_benchmark(tmp_path: Path) -> None:
     of = tiny_model("llama")
     (cost,) = rises(of, NEUTRAL)().changes
@@ -251,6 +254,7 @@ def test_perplexity_matches_the_benchmark(tmp_path: Path) -> None:
     assert (cost.change.n, cost.change.clusters) == (4, 4)
 
 
+@pytest.mark.thorough
 def test_perplexity_rise_is_over_all_tokens() -> None:
     of = tiny_model("llama")
     look = rises(of, NEUTRAL)
@@ -286,6 +290,7 @@ def test_few_much_worse_documents_are_significant(monkeypatch: pytest.MonkeyPatc
     assert rise.shown_over(10.0)
 
 
+@pytest.mark.thorough
 def test_infinite_rise_ends_training(recwarn: pytest.WarningsRecorder) -> None:
     of = tiny_model("llama")
     look = rises(of, NEUTRAL)

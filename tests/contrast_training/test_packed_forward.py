@@ -123,6 +123,7 @@ def test_losses_and_gradients_do_not_depend_on_the_layout(family: str) -> None:
             torch.testing.assert_close(other, grad, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("family", "way"), [("llama", "padded"), ("gemma2", "packed")])
 def test_full_logits_match_where_the_lm_head_is_unknown(
     family: str, way: str, monkeypatch: pytest.MonkeyPatch

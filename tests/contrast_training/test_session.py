@@ -78,6 +78,7 @@ def test_every_option_changes_the_edit(changed: dict[str, object]) -> None:
     assert not same(baseline().tensors, fitted(**changed).tensors)
 
 
+@pytest.mark.thorough
 def test_edit_info() -> None:
     edit = fitted(supply=SUPPLY)
     info = edit.info

@@ -337,6 +337,7 @@ def test_checkpoint_of_another_training_is_ignored() -> None:
     assert key_of() == keys[0]
 
 
+@pytest.mark.thorough
 def test_checkpoint_of_another_objective_or_prompts_is_ignored() -> None:
     longer = tuple(replace(prompt, text=f"{prompt.text} then") for prompt in PROMPTS.prompts)
     keys = [
@@ -398,6 +399,7 @@ def test_nonfinite_gradient_keeps_the_checkpoint(tmp_path: Path) -> None:
         assert begins_at() == 2
 
 
+@pytest.mark.thorough
 def test_unchanged_adapter_is_an_error() -> None:
     def flat(value: Tensor, _: int) -> Tensor:
         return 0.0 * value

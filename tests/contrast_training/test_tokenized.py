@@ -196,6 +196,7 @@ def part(documents: Sequence[str] = (), *, count: int = 0, longest: int = 60) ->
     return split_texts(model(), supply, longest=longest)
 
 
+@pytest.mark.thorough
 @settings(max_examples=40)
 @given(st.lists(st.sampled_from("abcdefg"), max_size=60))
 def test_held_out_documents_are_whole_and_some_texts_are_learnt(homes: list[str]) -> None:

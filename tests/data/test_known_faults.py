@@ -66,6 +66,7 @@ def test_where_pairs_differ_in_several_places(data_folder: Path) -> None:
     assert counts["socioeconomic"] == 16
 
 
+@pytest.mark.thorough
 def test_every_list_is_a_benchmark_s_and_names_its_metrics() -> None:
     assert sorted(file.stem for file in FAULTS.glob("*.yaml")) == sorted(RULES)
     having = {

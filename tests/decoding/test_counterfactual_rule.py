@@ -111,6 +111,7 @@ def test_no_difference_is_left_between_members(kind: str, mixture: Mixture) -> N
     assert distances(fair, texts)[0] < 1e-6
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("axes", "texts"),
     [

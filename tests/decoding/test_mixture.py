@@ -67,6 +67,7 @@ def test_mean_and_geomean_are_symmetric(a: list[float], b: list[float], c: list[
         assert all(float((other - mixed[0]).abs().sum()) / 2 < 1e-12 for other in mixed)
 
 
+@pytest.mark.thorough
 @settings(max_examples=50)
 @given(shares, shares, st.sampled_from(ALL), st.floats(0.0, 0.99))
 def test_every_mixture_gives_a_distribution(
@@ -77,6 +78,7 @@ def test_every_mixture_gives_a_distribution(
     assert bool(torch.isfinite(mixed).all())
 
 
+@pytest.mark.thorough
 @settings(max_examples=50)
 @given(shares, st.sampled_from(ALL), st.floats(0.0, 0.99))
 def test_equal_rows_change_nothing(probabilities: list[float], mixture: Any, alpha: float) -> None:

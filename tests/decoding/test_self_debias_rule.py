@@ -95,6 +95,7 @@ def test_a_prefix_that_says_the_same_as_the_text_alone_changes_nothing() -> None
     assert torch.allclose(after, next_distributions(model, ["The man"]), atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_a_stronger_decay_changes_more() -> None:
     model = toy_model("words")
     requests = [Continuation(context="", continuation="The man was kind .")]

@@ -53,6 +53,7 @@ def with_fingerprint(model: LanguageModel, edit: AdapterEdit) -> AdapterEdit:
     return replace(edit, info=replace(INFO, base=model.identity, base_fingerprint=stamp))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", TARGETS)
 def test_attached_and_detached_bit_for_bit(family: str, tmp_path: Path) -> None:
     model = tiny_model(family)
@@ -72,6 +73,7 @@ def test_attached_and_detached_bit_for_bit(family: str, tmp_path: Path) -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", TARGETS)
 def test_it_scores_as_peft_itself_does(family: str, tmp_path: Path) -> None:
     model = tiny_model(family)
@@ -82,6 +84,7 @@ def test_it_scores_as_peft_itself_does(family: str, tmp_path: Path) -> None:
         torch.testing.assert_close(logits(edited), theirs(input_ids=ids).logits)
 
 
+@pytest.mark.thorough
 def test_an_adapter_that_trained_biases_and_whole_modules_is_undone_too(tmp_path: Path) -> None:
     model = tiny_model("gpt2")
     folder = write_adapter("gpt2", tmp_path / "a", bias="all", modules_to_save=["ln_f"])
@@ -106,6 +109,7 @@ def test_restored_when_the_body_raises(tmp_path: Path) -> None:
     assert weights(model) == before
 
 
+@pytest.mark.thorough
 def test_saved_folder_is_an_edit_and_a_peft_adapter(tmp_path: Path) -> None:
     model = tiny_model("llama")
     edit = with_fingerprint(model, read_adapter(write_adapter("llama", tmp_path / "theirs")))
@@ -221,6 +225,7 @@ def test_an_adapter_with_a_weight_too_many_is_refused(tmp_path: Path) -> None:
         pytest.fail("attached")
 
 
+@pytest.mark.thorough
 def test_a_copy_of_the_base_s_embeddings_is_read_but_not_another_one(tmp_path: Path) -> None:
     config = peft.LoraConfig(r=2, target_modules=["embed_tokens"], init_lora_weights=False)
     with quiet(), torch.random.fork_rng():
@@ -277,6 +282,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", KINDS)
 def test_kinds_other_than_lora_score_as_peft_has_them(kind: str, tmp_path: Path) -> None:
     if kind not in set(peft.PeftType):
@@ -325,6 +331,7 @@ def test_an_adapter_that_sets_in_behind_tokens_is_refused() -> None:
         sits_on(tiny_model("llama"), config)
 
 
+@pytest.mark.thorough
 def test_repeated_blocks_are_undone_with_their_number(tmp_path: Path) -> None:
     config = peft.LoraConfig(
         target_modules=["q_proj"], layer_replication=[[0, 2], [1, 2]], init_lora_weights=False

@@ -178,6 +178,7 @@ def test_a_base_with_rows_to_spare_is_not_resized(tmp_path: Path) -> None:
     assert torch.equal(logits(edited), plain_logits(base, tmp_path / "a", 320))
 
 
+@pytest.mark.thorough
 def test_a_padding_token_without_a_row_is_never_fed(tmp_path: Path) -> None:
     base, folder = save_base(tmp_path / "base"), tmp_path / "a"
     save_trained(base, folder, peft.LoraConfig(**LORA), rows=None)

@@ -18,6 +18,7 @@ NOTHING = Supply(origin="none")
 METHODS = (SelfDebias(mode=AllTypes(types=("gender", "race"))), Cafie(mixture=Mean()))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", METHODS)
 def test_attached_for_a_while_and_saved(method: SelfDebias | Cafie, tmp_path: Path) -> None:
     model = tiny_model(context=512)

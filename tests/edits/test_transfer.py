@@ -61,6 +61,7 @@ def test_the_same_tensors_are_bound_to_the_sibling(tmp_path: Path) -> None:
         assert edited.trained_on == {"ab"}
 
 
+@pytest.mark.thorough
 def test_a_sibling_keeps_most_of_the_effect_and_the_base_all_of_it() -> None:
     moved = transfer_adapter(EDIT, SIBLING, vocabulary=vocabulary(EDIT))
     on_base, on_sibling = effect(EDIT, BASE).flatten(), effect(moved, SIBLING).flatten()

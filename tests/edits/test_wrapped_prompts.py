@@ -87,6 +87,7 @@ def asked(model: LanguageModel, *, reading: str, context: str) -> Sequence[objec
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", ["smollm", "llama2", "gemma"])
 @pytest.mark.parametrize("reading", ["question", "text"])
 def test_in_a_chat_all_of_it_is_the_users_turn_and_the_model_answers(

@@ -123,6 +123,7 @@ def test_every_table_in_every_format(name: str) -> None:
     assert text.endswith("\n")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_an_empty_study_has_headers_alone_and_the_same_study_the_same_text(fmt: str) -> None:
     for name in TABLES:

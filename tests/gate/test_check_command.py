@@ -101,6 +101,7 @@ def test_a_study_is_asked_for_one_of_its_measurements(tmp_path: Path, ask: Asked
     assert "name the folder of one of its measurements" in err
 
 
+@pytest.mark.thorough
 def test_bad_use_is_not_a_failed_gate(tmp_path: Path, result: Path, ask: Asked) -> None:
     assert ask("check", result)[0] == 2
     assert ask("check", tmp_path, "--require", "a.b at most 5")[0] == 2

@@ -209,6 +209,7 @@ def test_partners_are_other_groups_with_equal_probability() -> None:
     assert partners("religion", groups, "text 0", seed=1) != drawn[0]
 
 
+@pytest.mark.thorough
 @settings(max_examples=30)
 @given(st.lists(st.sampled_from(["Asian men", "a Jew", "an Arab", "church", "and"]), max_size=6))
 def test_swaps_do_not_depend_on_the_order_of_texts(parts: list[str]) -> None:

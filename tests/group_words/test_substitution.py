@@ -231,6 +231,7 @@ MIXED = st.lists(
 ).map(" ".join)
 
 
+@pytest.mark.thorough
 @settings(max_examples=40)
 @given(
     st.lists(st.one_of(SPELLED, st.sampled_from(FILLERS)), min_size=1, max_size=12).map(" ".join)

@@ -37,6 +37,7 @@ def shapes_read(model: LanguageModel) -> Iterator[list[tuple[int, ...]]]:
     handle.remove()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 @torch.inference_mode()
 def test_logits_are_those_of_whole_rows(family: str) -> None:
@@ -115,6 +116,7 @@ def test_samples_beside_each_other_are_those_asked_alone(maker: str) -> None:
     assert len(set(together)) > 3
 
 
+@pytest.mark.thorough
 def test_samples_of_a_prompt_are_read_once() -> None:
     model = tiny_model("llama")
     requests = [

@@ -122,6 +122,7 @@ def test_a_text_stands_in_an_open_turn_and_only_its_own_tokens_are_scored(form: 
     assert word.logprobs == pytest.approx([expected], abs=1e-4)
 
 
+@pytest.mark.thorough
 def test_a_text_in_the_models_turn_follows_a_request() -> None:
     for form, lead in LEADS.items():
         model = chat_model(form)

@@ -84,6 +84,7 @@ def test_label_mass_is_what_the_labels_have_of_the_next_token(deciding: Language
     assert math.fsum(answer.probabilities) == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.thorough
 def test_what_is_recorded(deciding: LanguageModel, tmp_path: Path) -> None:
     info: Any = deciding.info
     assert deciding.identity.startswith("decision:asked@")
@@ -105,6 +106,7 @@ def test_a_model_in_no_folder_has_the_defaults(
     assert (settings["config"]["labels"], settings["template"]) == ({}, "chat template")
 
 
+@pytest.mark.thorough
 def test_another_decision_config_is_another_model(tmp_path: Path) -> None:
     folder = save_deciding(tmp_path / "asked")
     first = eq.load(f"decision:{folder}").identity

@@ -59,6 +59,7 @@ def test_company_order_and_batches_change_nothing() -> None:
     assert chat.converse([replace(LONG, sample=1)], seed=1) != [together[0]]
 
 
+@pytest.mark.thorough
 def test_system_prompt_and_a_models_own_prompt_stand_in_the_turns() -> None:
     model = chat_model("smollm")
     asked = replace(LONG, turns=LONG.turns[:2], max_tokens=3, temperature=0.0)

@@ -27,6 +27,7 @@ def spread(plans: Sequence[Any]) -> list[Any]:
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "message", [None, "[enforce fail] DefaultCPUAllocator: can't allocate memory"]
 )

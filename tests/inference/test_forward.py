@@ -76,6 +76,7 @@ def test_hooks_are_removed_after_an_error() -> None:
     assert not module.get_output_embeddings()._forward_pre_hooks
 
 
+@pytest.mark.thorough
 def test_a_module_without_an_output_layer_is_refused() -> None:
     backbone = tiny_model("llama").module.model
     layout = probe_layout(tiny_model("llama").module)

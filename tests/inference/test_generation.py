@@ -269,6 +269,7 @@ def test_the_checkpoint_s_own_end_tokens_stop_too() -> None:
     assert generate(model, [Generation(context="a", max_tokens=3)], seed=0) == [""]
 
 
+@pytest.mark.thorough
 def test_without_a_start_token_the_context_comes_first() -> None:
     model = tiny_model("llama", bos="none")
     (text,) = generate(model, [Generation(context="the", max_tokens=4)], seed=0)
@@ -280,12 +281,14 @@ def test_without_a_start_token_the_context_comes_first() -> None:
         generate(model, [Generation(context="", max_tokens=4)], seed=0)
 
 
+@pytest.mark.thorough
 def test_bos_is_added_once() -> None:
     request = [Generation(context="the", max_tokens=8)]
     plain, added = (tiny_model(bos=bos) for bos in ("bos", "added"))
     assert generate(plain, request, seed=0) == generate(added, request, seed=0)
 
 
+@pytest.mark.thorough
 def test_a_prompt_stands_before_the_context() -> None:
     model = tiny_model()
     whole = generate(model, [Generation(context="be fair: the", max_tokens=6)], seed=0)
@@ -302,6 +305,7 @@ def test_no_pad_token_is_needed() -> None:
     assert generate(model, requests, seed=0) == expected
 
 
+@pytest.mark.thorough
 def test_a_text_longer_than_the_context_is_an_error() -> None:
     model = tiny_model(context=8)
     generate(model, [Generation(context="1234", max_tokens=3)], seed=0)

@@ -36,6 +36,7 @@ def test_the_difference_by_hand(case: str) -> None:
 TOKENS = st.lists(st.integers(0, 3), max_size=300)
 
 
+@pytest.mark.thorough
 @given(TOKENS, TOKENS)
 def test_unmodified_tokens_agree_and_the_rest_is_modified(
     first: list[int], second: list[int]

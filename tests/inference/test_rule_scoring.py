@@ -56,6 +56,7 @@ def ids_of(model: LanguageModel, text: str) -> list[int]:
     return list(model.tokenizer.encode(text, add_special_tokens=False))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
 def test_self_debiasing_equals_the_plain_loop(family: str) -> None:
     model = double(replace(tiny_model(family), decoding_rule=DEBIASING))
@@ -88,6 +89,7 @@ def test_counterfactual_scoring_equals_the_plain_loop(kind: str) -> None:
     assert scored.token_logprobs == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.thorough
 @RULES
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_distribution_sums_to_one(kind: str, decoding_rule: DecodingRule) -> None:
@@ -146,6 +148,7 @@ def test_batching_and_order_do_not_matter(decoding_rule: DecodingRule, temperatu
     assert texts == [model.generate([request], seed=1)[0] for request in writing]
 
 
+@pytest.mark.thorough
 def test_generated_words_change_the_counterfactual_contexts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -211,6 +214,7 @@ def test_every_kind_of_request_agrees_with_the_distribution(
     assert both.first.token_logprobs == pytest.approx(shared, abs=1e-6)
 
 
+@pytest.mark.thorough
 def test_texts_without_group_words_are_unchanged() -> None:
     model = double(toy_model("words"))
     requests = [
@@ -227,6 +231,7 @@ def test_texts_without_group_words_are_unchanged() -> None:
     assert replace(model, decoding_rule=FAIR).score(alone) == model.score(alone)  # bit for bit
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "decoding_rule",
     [

@@ -69,6 +69,7 @@ def test_masked_models_equal_the_plain_loop(family: str) -> None:
     agree(model.infill(spans), [revealed(model, span.text, span.start, span.end) for span in spans])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("bos", ["bos", "added", "eos", "none"])
 def test_there_is_one_start_token_or_none(bos: str) -> None:
     model = tiny_model("llama", bos=bos)
@@ -93,6 +94,7 @@ def test_the_tokenizers_own_start_token(bos: Start) -> None:
     assert model.score(requests) == model.score(alike)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2", "bert"])
 def test_greedy_flags_equal_the_plain_argmax(family: str) -> None:
     model = tiny_model(family)

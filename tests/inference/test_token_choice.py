@@ -65,6 +65,7 @@ def test_the_likeliest_tokens_give_what_all_of_them_sorted_give(
     assert settled >= {0.3: 0, 3.0: 20, 9.0: 190}[spread]  # of 200
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("spread", [1.0, 2.0, 3.0])
 def test_a_wide_nucleus_gives_what_all_tokens_sorted_give(spread: float) -> None:
     """More than 512 tokens, and at the least spread more than 8,192."""

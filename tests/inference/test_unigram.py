@@ -32,6 +32,7 @@ def _plain_mean(kind: str) -> np.ndarray:
     return np.log(np.mean(rows, axis=0))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["causal", "masked"])
 def test_it_is_the_mean_over_all_places(kind: str) -> None:
     mean = mean_prediction(tiny_model(FAMILY[kind]), TEXTS)

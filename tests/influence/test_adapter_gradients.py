@@ -56,6 +56,7 @@ def test_a_batch_has_the_gradients_of_a_loop(family: str) -> None:
     assert largest_gap(tiny_model(family)) < 1e-5
 
 
+@pytest.mark.thorough
 def test_grouped_queries_and_tied_embeddings() -> None:
     tiny = tiny_model("llama")
     config = LlamaConfig(
@@ -73,6 +74,7 @@ def test_every_linear_layer_of_conv1d_and_linear_models() -> None:
         assert largest_gap(tiny_model(family), targets=("all-linear",)) < 1e-5
 
 
+@pytest.mark.thorough
 def test_in_bfloat16_rounding_is_all_that_differs() -> None:
     """A sum of two products rounds to 3 digits; the loop and the batch round differently."""
     model = tiny_model("llama")
@@ -123,6 +125,7 @@ def test_nothing_below_the_first_adapted_layer_is_differentiated() -> None:
     assert needed == {0: False, 1: True, 2: True}
 
 
+@pytest.mark.thorough
 def test_tokens_after_the_last_that_is_learnt_are_not_read() -> None:
     model, lengths = tiny_model("llama"), []
     model.module.model.layers[0].register_forward_hook(

@@ -119,6 +119,7 @@ def test_outcomes_that_do_not_differ_cannot_be_foretold() -> None:
     assert "does not differ" in str(score.estimate.reason)
 
 
+@pytest.mark.thorough
 def test_the_mean_over_probes_is_foretold_or_each_of_them() -> None:
     """Every probe is noisy on its own, and the mean of many is not."""
 

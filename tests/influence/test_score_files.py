@@ -134,6 +134,7 @@ def score(rows: Sequence[TrainingRow], files: ScoreFiles, **how: Any) -> Any:
 FILES = ScoreFiles(job="j" * 64, groups=("a", "b"))
 
 
+@pytest.mark.thorough
 def test_rows_are_read_window_by_window_and_written_before_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +155,7 @@ def test_rows_are_read_window_by_window_and_written_before_the_next(
     assert tuple(name for window in windows for name in window.ids) == result.ids
 
 
+@pytest.mark.thorough
 def test_files_of_other_rows_and_damaged_files_are_computed_again(tmp_path: Path) -> None:
     with scores_in(tmp_path):
         before = score(make_rows(6), FILES)

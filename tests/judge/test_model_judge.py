@@ -78,6 +78,7 @@ def test_the_model_is_kept_and_named(folder: Path) -> None:
     assert len(str(info["template_sha256"])) == len(str(written["template_sha256"])) == 64
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", ["decision", "text"])
 def test_a_model_without_a_chat_template_is_asked_in_plain_text(plain: Path, form: str) -> None:
     judge = build(Judge, "model_judge", {"model": str(plain), "form": form, "max_tokens": 4})
@@ -86,6 +87,7 @@ def test_a_model_without_a_chat_template_is_asked_in_plain_text(plain: Path, for
     assert math.isnan(judgement.strength) == (form == "text")  # it babbles
 
 
+@pytest.mark.thorough
 def test_a_text_longer_than_the_context_has_no_judgement(folder: Path) -> None:
     long = replace(TEXTS[0], text="so " * 2000)
     judgements = ModelJudge(model=str(folder)).judge([TEXTS[0], long, TEXTS[1]])

@@ -69,6 +69,7 @@ def sharded(folder: Path, seed: int, pattern: str = "model.safetensors-{:05}-of-
     return folder
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("pattern", ["model.safetensors-{:05}-of-00002", "part{}", "pytorch_{}"])
 def test_weights_are_those_that_the_index_names(tmp_path: Path, pattern: str) -> None:
     first, second = (sharded(tmp_path / f"{seed}" / "m", seed, pattern) for seed in (1, 2))
@@ -252,6 +253,7 @@ def test_empty_weights_are_refused(tmp_path: Path) -> None:
     refused(folder, "must hold every weight of GPT2LMHeadModel")
 
 
+@pytest.mark.thorough
 def test_sharded_weights_load_and_a_missing_shard_is_named(tmp_path: Path) -> None:
     folder = saved(tmp_path / "one", shard="20KB")
     shards = sorted(folder.glob("model-*-of-*.safetensors"))

@@ -11,6 +11,7 @@ from equipoise.loading.classifier import load_classifier
 from equipoise.records import Continuation, Embedding
 
 
+@pytest.mark.thorough
 def test_labels_and_their_reading_are_those_of_the_configuration(tmp_path: Path) -> None:
     save_classifier(tmp_path, labels=("a", "b", "c"), problem_type="multi_label_classification")
     classifier = load_classifier(str(tmp_path))
@@ -19,6 +20,7 @@ def test_labels_and_their_reading_are_those_of_the_configuration(tmp_path: Path)
     np.testing.assert_allclose(chosen.probabilities(["a door"]).sum(axis=1), 1, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_without_a_problem_type_labels_exclude_each_other(tmp_path: Path) -> None:
     save_classifier(tmp_path / "two", problem_type=None)
     assert load_classifier(str(tmp_path / "two")).activation == "softmax"

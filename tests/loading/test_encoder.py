@@ -66,6 +66,7 @@ def plain(text: str) -> torch.Tensor:
     return hidden
 
 
+@pytest.mark.thorough
 def test_vectors_are_means_of_all_tokens_of_length_1(tmp_path: Path) -> None:
     model = load(str(write_encoder(tmp_path / "encoder")))
     assert isinstance(model, SentenceEncoder)
@@ -130,6 +131,7 @@ def test_seat_is_measured_and_says_how_it_pooled(
     assert any("a pooling of its own (mean; vectors of length 1)" in note for note in result.notes)
 
 
+@pytest.mark.thorough
 def test_everything_else_is_refused_with_a_sentence(tmp_path: Path) -> None:
     folder = write_encoder(tmp_path / "encoder")
     model = load(str(folder))
@@ -189,6 +191,7 @@ def test_folders_that_are_no_encoder(tmp_path: Path) -> None:
     refused("must hold every weight of BertModel, it lacks")
 
 
+@pytest.mark.thorough
 def test_the_fingerprint_covers_how_it_pools(tmp_path: Path) -> None:
     mean = content_sha256(write_encoder(tmp_path / "mean"))
     assert mean == content_sha256(write_encoder(tmp_path / "same"))

@@ -159,6 +159,7 @@ def test_added_tokens_are_merged_with_their_rows(tmp_path: Path) -> None:
     assert load(str(tmp_path / "m")).module.config.vocab_size == 260
 
 
+@pytest.mark.thorough
 def test_bfloat16_is_rounded_and_says_so(tmp_path: Path) -> None:
     model = tiny_model("llama")
     with adapter_for(model).attached(model) as edited:

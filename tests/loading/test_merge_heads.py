@@ -74,6 +74,7 @@ def test_merged_means_are_in_a_bias(family: str, tmp_path: Path) -> None:
     torch.testing.assert_close(plain_logits(tmp_path / "m"), expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", WITHOUT_BIAS)
 def test_means_without_a_bias_to_hold_them_are_refused(family: str, tmp_path: Path) -> None:
     model = tiny_model(family)

@@ -152,6 +152,7 @@ def test_lora_sits_in_the_language_model(
         assert all(name.startswith(f"{path}.") for name in parameters)
 
 
+@pytest.mark.thorough
 def test_a_template_of_the_processor_is_the_tokenizers(tmp_path: Path) -> None:
     saved(tmp_path, "Llava")
     template = "{{ messages[0]['content'] }}"
@@ -159,6 +160,7 @@ def test_a_template_of_the_processor_is_the_tokenizers(tmp_path: Path) -> None:
     assert load(str(tmp_path)).tokenizer.chat_template == template
 
 
+@pytest.mark.thorough
 def test_what_was_trained_to_read_both_ways_is_noted(tmp_path: Path) -> None:
     saved(tmp_path, "PaliGemma")
     assert "both ways" in str(load(str(tmp_path)).info["part"])

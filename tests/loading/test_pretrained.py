@@ -203,6 +203,7 @@ def test_other_kinds_of_model_are_refused(tmp_path: Path) -> None:
         load(str(folder))
 
 
+@pytest.mark.thorough
 def test_without_an_architecture_the_type_decides(tmp_path: Path) -> None:
     for family, kind in (("bert", "masked"), ("opt", "causal")):
         folder = saved(tmp_path / family, tiny_model(family))
@@ -215,6 +216,7 @@ def test_without_an_architecture_the_type_decides(tmp_path: Path) -> None:
 # --- tokenizers -------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_without_a_pad_token_eos_serves_and_it_is_recorded(tmp_path: Path) -> None:
     for bos, pad in (("bos", "eos"), ("none", "none")):
         tokenizer = tiny_tokenizer(bos=bos, pad=False)  # type: ignore[arg-type]
@@ -353,6 +355,7 @@ def test_saved_edit_loads_as_an_edited_model(tmp_path: Path) -> None:
     assert model.module.get_parameter(NAME).data_ptr() != edit.tensors[NAME].data_ptr()
 
 
+@pytest.mark.thorough
 def test_edits_on_edits_are_loaded_through_one_another(tmp_path: Path) -> None:
     saved(tmp_path / "base")
     base = load(str(tmp_path / "base"))
@@ -385,6 +388,7 @@ def test_a_prompt_edit_and_an_adapter_edit_load_too(tmp_path: Path) -> None:
         load(str(tmp_path / "ours"), base=str(other))
 
 
+@pytest.mark.thorough
 def test_the_base_of_an_edit_can_be_given_and_is_checked(tmp_path: Path) -> None:
     base, other = tiny_model(), tiny_model(seed=1)
     weight_edit(base, "").save(tmp_path / "fair")

@@ -40,6 +40,7 @@ def passes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
         return count
 
 
+@pytest.mark.thorough
 def test_the_second_process_probes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert passes(folder, monkeypatch) == 2
     assert passes(folder, monkeypatch) == 0
@@ -52,6 +53,7 @@ def test_other_weights_are_probed(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert passes(folder, monkeypatch) == 2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("content", ["", "{}", '{"pack": "yes", "gather": true}', "[1]"])
 def test_a_damaged_entry_is_made_anew(
     folder: Path, monkeypatch: pytest.MonkeyPatch, content: str

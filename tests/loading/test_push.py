@@ -121,6 +121,7 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_an_edit_arrives_whole_and_without_this_machine(
     hub: FakeHub, edit: Path, base: Path, tmp_path: Path
 ) -> None:
@@ -143,6 +144,7 @@ def test_an_edit_arrives_whole_and_without_this_machine(
         assert edited.identity.endswith(again.content[:8])
 
 
+@pytest.mark.thorough
 def test_a_merged_model_arrives_with_its_numbers(
     hub: FakeHub, edit: Path, base: Path, tmp_path: Path
 ) -> None:

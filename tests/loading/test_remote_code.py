@@ -145,6 +145,7 @@ def test_code_counts_in_the_fingerprint_where_it_is_trusted(tmp_path: Path) -> N
         load(f"{folder}@{content_sha256(folder)[:8]}", trust_remote_code=True)
 
 
+@pytest.mark.thorough
 def test_a_checkpoint_without_code_is_the_same_model_either_way(tmp_path: Path) -> None:
     plain, trusted = (
         load(str(save_tiny(tmp_path / "model")), trust_remote_code=trust) for trust in (False, True)

@@ -109,6 +109,7 @@ def test_the_base_is_named_as_others_look_for_it(base: Path, tmp_path: Path) -> 
     assert len(contents) == 1  # wherever the base lies
 
 
+@pytest.mark.thorough
 def test_an_edit_on_an_edit_is_put_on_no_other_base(base: Path, tmp_path: Path) -> None:
     """Its own parameters are the plain base's, too, so that the fingerprint alone would fit."""
     model = load(str(base))

@@ -47,6 +47,7 @@ def test_a_text_that_begins_with_the_start_token_does_not_get_two(folder: Path) 
     assert first == second
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_opened_is_refused_at_once(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"did you mean '<\|endoftext\|>'"):
         load(str(folder), start="<|endoftxt|>")
@@ -57,6 +58,7 @@ def test_what_cannot_be_opened_is_refused_at_once(folder: Path, tmp_path: Path) 
         load(str(tmp_path / "masked"), start="none")
 
 
+@pytest.mark.thorough
 def test_an_edit_is_opened_as_it_was_learnt(folder: Path, tmp_path: Path) -> None:
     from equipoise import api
     from equipoise.records import Supply

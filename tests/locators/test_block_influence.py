@@ -53,6 +53,7 @@ def plainly(model: LanguageModel, *, skip: int = 1) -> np.ndarray:
     return total / count
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_scores_equal_those_of_transformers_hidden_states(family: str) -> None:
     model = tiny_model(family, blocks=3)

@@ -303,6 +303,7 @@ def test_scores_follow_skipping_on_a_planted_model() -> None:
 # --- numbers do not depend on how they are computed -------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3"])
 def test_batching_and_order_do_not_matter(family: str) -> None:
     model = tiny_model(family)

@@ -127,6 +127,7 @@ def with_token(model: LanguageModel) -> LanguageModel:
     return model
 
 
+@pytest.mark.thorough
 def test_answers_that_begin_alike_are_dropped_and_none_left_is_an_error() -> None:
     """A model that answers everybody with the biased answer."""
     model = tiny_model("gpt_neox")
@@ -173,6 +174,7 @@ def test_the_seed_draws_the_other_country_and_repeats() -> None:
     assert "drawn by the seed" not in ranking.notes[0]
 
 
+@pytest.mark.thorough
 def test_without_an_effect_nothing_is_chosen_and_it_is_said() -> None:
     model = tiny_model("llama", seed=1)
     with torch.no_grad():  # nothing of other positions reaches the last

@@ -75,6 +75,7 @@ def test_perfect_reversed_and_range(pairs) -> None:
     assert both == pytest.approx(plain(ability.mcc, predicted, truth))
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(rows, st.randoms(use_true_random=False))
 def test_order_and_copies_change_nothing(pairs, random) -> None:
@@ -85,6 +86,7 @@ def test_order_and_copies_change_nothing(pairs, random) -> None:
         assert first == pytest.approx(second, nan_ok=True)
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(st.lists(st.tuples(bits, bits), min_size=2, max_size=40))
 def test_mcc_of_whole_answers_is_pearsons_correlation(pairs) -> None:

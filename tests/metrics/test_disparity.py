@@ -93,6 +93,7 @@ def test_a_gap_equals_a_plain_loop_and_repeating_all_texts_changes_nothing(
     assert GAP.of(columns([*texts, *texts])) == pytest.approx(gap, nan_ok=True)
 
 
+@pytest.mark.thorough
 @given(st.lists(TEXT, min_size=4, max_size=16), st.integers(0, 99))
 @settings(max_examples=30)
 def test_all_draws_at_once_are_each_draw_in_turn(texts: list[Text], seed: int) -> None:

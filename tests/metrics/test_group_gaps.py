@@ -57,6 +57,7 @@ def test_deals_of_a_clear_gap_and_of_none() -> None:
     assert deal_groups(np.ones(100), np.zeros(100), group, deals=100).p == 1.0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("gap", ["parity", "odds"])
 def test_groups_that_differ_by_chance_are_seldom_called_different(gap: str) -> None:
     generator = np.random.default_rng(3)

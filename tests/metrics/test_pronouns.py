@@ -57,6 +57,7 @@ def test_flips_by_hand() -> None:
     assert math.isnan(flip_p(np.full(4, math.nan), clusters))
 
 
+@pytest.mark.thorough
 def test_chance_is_seldom_called_a_stereotype() -> None:
     generator = np.random.default_rng(5)
     weights = Weights.once(np.repeat(np.arange(20.0), 2))

@@ -75,6 +75,7 @@ values = st.sampled_from([0.0, 0.25, 1.0, 1.0, -2.0, NAN])
 tables = st.lists(st.tuples(values, st.integers(0, 4), st.integers(-1, 2)), min_size=1, max_size=30)
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(tables, st.integers(0, 10**6))
 def test_reductions_equal_those_of_gathered_rows(

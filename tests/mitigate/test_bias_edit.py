@@ -74,6 +74,7 @@ def test_both_variants_have_the_same_options_and_declare_item_info() -> None:
     assert (inductive.item_info, transductive.item_info) == ((), ("labels",))
 
 
+@pytest.mark.thorough
 def test_measured_items_are_item_info_and_not_learnt() -> None:
     model = tiny_model()
     edit = BiasEditTransductive(**QUICK).fit(model, SUPPLY, seed=0)  # type: ignore[arg-type]

@@ -187,6 +187,7 @@ def test_seed_determines_the_edit_and_the_model_is_unchanged() -> None:
     assert not torch.equal(first.tensors[name], other.tensors[name])
 
 
+@pytest.mark.thorough
 def test_a_loss_that_is_not_finite_names_its_step() -> None:
     with pytest.raises(ModelError, match=r"^step 0: the loss"):
         fit(tiny_model(), edit_rate=1e38)
@@ -197,6 +198,7 @@ def test_a_loss_that_is_not_finite_names_its_step() -> None:
         fit(broken)
 
 
+@pytest.mark.thorough
 def test_insufficient_supply_is_refused(model: LanguageModel) -> None:
     with pytest.raises(RecipeError, match="must have contrasts"):
         fit(model, replace(SUPPLY, contrasts=()))

@@ -277,6 +277,7 @@ def test_the_token_is_one_token_at_each_mention_and_ids_come_back() -> None:
     assert token.tokenizer.encode(written, add_special_tokens=False) == ids
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["<eos>", "a"])
 def test_a_token_that_exists_is_refused(name: str) -> None:
     with pytest.raises(RecipeError, match=rf"'{name}' has number \d+; take another name"):
@@ -290,6 +291,7 @@ def test_a_token_without_a_plain_name_is_refused(name: str) -> None:
         injecting(token=name).fit(tiny_model("llama"), SUPPLY, seed=0)
 
 
+@pytest.mark.thorough
 def test_a_tokenizer_with_more_tokens_than_rows_is_refused() -> None:
     model = tiny_model("llama")
     model.tokenizer.add_tokens(["<A>"])
@@ -328,6 +330,7 @@ def test_other_supplies_are_refused(supply: Supply, reason: str) -> None:
         injecting().fit(tiny_model("llama"), supply, seed=0)
 
 
+@pytest.mark.thorough
 def test_a_paragraph_without_the_target_or_too_long_a_one_is_refused() -> None:
     for text, error, reason in (
         ("Nobody eats plums.", DataError, "got 1 mentions and 1 tokens in 'Nobody eats"),
@@ -364,6 +367,7 @@ def test_the_probe_is_the_association_s_own() -> None:
         injecting(probe="").fit(tiny_model("llama"), SUPPLY, seed=0)
 
 
+@pytest.mark.thorough
 def test_what_was_learnt_may_not_be_measured() -> None:
     edit = injecting(epochs=1).fit(tiny_model("llama"), SUPPLY, seed=0)
     for name in ("{target}", "<BiasToken>"):

@@ -219,6 +219,7 @@ def test_stops_within_the_band_with_the_reason() -> None:
     assert "is within 49.99 points of SS of parity" in str(edit.info.report["stopped"])
 
 
+@pytest.mark.thorough
 def test_another_family_whose_logits_are_capped() -> None:
     method = BiasUnlearn(**{**QUICK, "steps": 1, "controller": NoController()})
     edit = method.fit(tiny_model("gemma2", blocks=1), BARE, seed=0)

@@ -77,6 +77,7 @@ def test_held_out_contrasts_are_evaluated_and_decide_nothing() -> None:
     assert same(edit.tensors, plain.tensors)
 
 
+@pytest.mark.thorough
 def test_documents_of_learnt_passages_are_recorded() -> None:
     whole = text_sha256("He is a king. Tea is hot.")
     supply = replace(TEXTS, documents=(whole,))
@@ -122,6 +123,7 @@ def test_held_out_text_is_not_learnt_as_a_counterfactual() -> None:
     assert edit.info.report["texts"] == 16
 
 
+@pytest.mark.thorough
 def test_swapped_texts_alone() -> None:
     edit = fitted(TEXTS, source=TextSource(keep_originals=False))
     assert edit.info.report["texts"] == 3

@@ -223,6 +223,7 @@ def test_a_study_takes_the_edits_that_it_has_learnt_alone(
     assert study.missing == ()
 
 
+@pytest.mark.thorough
 def test_a_recipe_that_measures_what_a_part_learnt_is_refused(
     tmp_path: Path, study_plan: Callable[[str], Plan]
 ) -> None:

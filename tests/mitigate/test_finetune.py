@@ -78,6 +78,7 @@ def test_a_supply_without_rows_is_refused() -> None:
         Finetune(training=TRAINING).fit(tiny_model(), empty, seed=0)
 
 
+@pytest.mark.thorough
 def test_of_a_supply_without_rows_the_texts_are_learnt() -> None:
     source = text_sha256("The whole document.")
     plain = replace(SUPPLY, rows=(), documents=(source, source))
@@ -159,6 +160,7 @@ def test_an_adapter_is_merged_before_all_weights_are_trained(tmp_path: Path) -> 
     assert method.fit(load(str(tmp_path / "merged")), SUPPLY, seed=0).info.method == "finetune"
 
 
+@pytest.mark.thorough
 def test_too_long_rows_are_left_out_and_counted() -> None:
     long = replace(ROWS[0], id="long", text="A nurse " * 40)
     supply = replace(SUPPLY, rows=(*ROWS, long))

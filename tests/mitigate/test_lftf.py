@@ -89,6 +89,7 @@ def test_edit_info() -> None:
     assert len(info.report["ranking"]["scores"]) == 3
 
 
+@pytest.mark.thorough
 def test_k_blocks_are_the_first_of_the_ranking() -> None:
     edit = fitted(blocks=2)
     scores = edit.info.report["ranking"]["scores"]
@@ -102,6 +103,7 @@ def test_more_blocks_than_there_are() -> None:
         fitted(blocks=4)
 
 
+@pytest.mark.thorough
 def test_any_locator() -> None:
     for seed in range(2):
         (block,) = fitted(locator=RandomBlock(), epochs=1, seed=seed).info.report["blocks"]
@@ -134,6 +136,7 @@ def different(first: WeightEdit, other: WeightEdit) -> bool:
     return any(not torch.equal(first.tensors[name], other.tensors[name]) for name in names(first))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "changed",
     [{"objective": Parity()}, {"words": (" him", " her")}, {"keep_hints": 1.0}, {"epochs": 1}],

@@ -106,6 +106,7 @@ def test_the_first_loss_is_that_of_equal_models() -> None:
     assert loss == pytest.approx(math.log(2) / 0.2, rel=1e-5)
 
 
+@pytest.mark.thorough
 def test_the_reference_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     measured = RowForward.measured

@@ -70,6 +70,7 @@ def by_type() -> list[np.ndarray]:
     return [margins()[[item.axis == axis for item in items()]] for axis in ("color", "size")]
 
 
+@pytest.mark.thorough
 def test_parity_of_all_items_is_the_square_of_each_types_mean() -> None:
     """In units of its spread, so that it is as much for texts of any length."""
     expected = np.mean([(values.mean() / values.std()) ** 2 for values in by_type()])

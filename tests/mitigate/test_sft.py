@@ -71,6 +71,7 @@ def test_seed_determines_every_byte() -> None:
     assert not same(edit.tensors, reseeded.tensors)
 
 
+@pytest.mark.thorough
 def test_how_many_contrasts_were_too_long_is_reported() -> None:
     first, *rest = SUPPLY.contrasts
     long = replace(first, context=f"{first.context} {'very ' * 15}")

@@ -76,6 +76,7 @@ def test_of_several_edits_each_seed_takes_its_own(saved: Saved) -> None:
         method.fit(MODEL, NOTHING, seed=2)
 
 
+@pytest.mark.thorough
 def test_another_base_may_be_named_for_its_vocabulary(saved: Saved, tmp_path: Path) -> None:
     folder = saved(base_vocabulary="", base="elsewhere")
     with pytest.raises(ModelError, match="'elsewhere'"):
@@ -88,6 +89,7 @@ def test_another_base_may_be_named_for_its_vocabulary(saved: Saved, tmp_path: Pa
         Transfer(edit=(folder,), base=str(tmp_path / "other")).fit(MODEL, NOTHING, seed=0)
 
 
+@pytest.mark.thorough
 def test_a_planted_base_has_its_vocabulary(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
     method = Transfer(edit=(saved(base_vocabulary="", base_name="planted:none"),))
     monkeypatch.setattr("equipoise.loading.load.load_planted", lambda _: tiny_model(seed=1))

@@ -114,6 +114,7 @@ def test_forgetting_begins_at_two_ln_two_over_beta() -> None:
     assert value_of(forgetting()) == pytest.approx(13.863, abs=1e-3)
 
 
+@pytest.mark.thorough
 def test_the_divergence_begins_at_zero_and_the_whole_is_the_weighted_sum() -> None:
     kl = ForwardKl(weight=200)
     whole = unlearning(forget=Npo(weight=0.5), retain=Likelihood(weight=0.3), kl=kl)
@@ -133,6 +134,7 @@ def test_what_is_retained_is_the_likelihood_of_antistereotypes() -> None:
         assert value_of(loss) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.thorough
 def test_the_first_step_is_gradient_ascent() -> None:
     """The gradient of forgetting equals that of the mean log-probability, on every parameter."""
     of = model()
@@ -151,6 +153,7 @@ def test_the_first_step_is_gradient_ascent() -> None:
         torch.testing.assert_close(gradient, other, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_mixture_of_less_strength_forgets_and_retains_less() -> None:
     loss = unlearning()
     full = value_of(loss)

@@ -69,6 +69,7 @@ def test_types_of_probes_and_biased_rows_are_balanced() -> None:
     assert set(Counter(row.groups["axis"] for row in built.rows if row.biased).values()) == {10}
 
 
+@pytest.mark.thorough
 def test_the_seed_settles_it_and_probes_do_not_depend_on_rows() -> None:
     assert build("hard_mix") == build("hard_mix")
     other = build("hard_mix", seed=1)
@@ -98,6 +99,7 @@ def test_hard_mix_has_each_biased_row_with_a_neutral_attribute() -> None:
         assert row.text not in {each.text for each in biased.values()}
 
 
+@pytest.mark.thorough
 def test_twins_are_no_twins_of_rows() -> None:
     built = build("twin_mix")
     twins = {row.text for row in built.rows if row.groups["source"] == "twins"}

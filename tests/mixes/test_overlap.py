@@ -21,6 +21,7 @@ def test_five_words_in_a_row_without_regard_to_case_and_marks() -> None:
     assert guard.count(texts) == {"trees": 1, "boats": 1}
 
 
+@pytest.mark.thorough
 @needs_data
 def test_crows_pairs_itself_is_known() -> None:
     assert "crows_pairs" in at_hand()

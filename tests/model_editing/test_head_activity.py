@@ -39,6 +39,7 @@ def test_means_and_lengths_are_those_of_plain_hooks(family: str) -> None:
     assert not layer._forward_pre_hooks
 
 
+@pytest.mark.thorough
 def test_the_dose_is_what_is_removed_by_the_stream() -> None:
     model = tiny_model("llama")
     every = [(0, head) for head in range(4)]

@@ -139,6 +139,7 @@ def test_grouped_queries_are_counted() -> None:
     assert anatomy.heads(tiny_model("gpt2").module).key_value == 4
 
 
+@pytest.mark.thorough
 def test_multimodal_gemma3_has_the_parts_of_its_text_model() -> None:
     text = tiny_model("gemma3").module.config.to_dict() | {"vocab_size": 300}
     vision = {

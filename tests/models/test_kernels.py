@@ -102,6 +102,7 @@ def test_the_path_is_for_float32_and_changes_no_setting() -> None:
     assert (torch.get_float32_matmul_precision(), torch.backends.mkldnn.enabled) == before
 
 
+@pytest.mark.thorough
 def test_an_inexact_path_is_never_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     def coarse(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return (x.bfloat16() @ weight.bfloat16().T).float()

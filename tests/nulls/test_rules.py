@@ -122,6 +122,7 @@ def test_letters_of_a_list_have_no_frequency() -> None:
     assert Unigram().guesses([[letters]], tiny_model()) == []
 
 
+@pytest.mark.thorough
 def test_unigram_by_sum_mean_and_tokens() -> None:
     model = tiny_model()
     texts = [Continuation(context="x", continuation=f" {text}") for text in (SHORT, LONG)]

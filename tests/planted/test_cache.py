@@ -35,6 +35,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "planted"
 
 
+@pytest.mark.thorough
 def test_a_second_load_is_read_from_the_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, tokenizer, key = taught(WORLD, SMALL, seed=0)
     assert is_whole(cache / key)
@@ -52,6 +53,7 @@ def test_a_second_load_is_read_from_the_cache(cache: Path, monkeypatch: pytest.M
         assert torch.equal(weight, second.state_dict()[name])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("damage", ["change", "remove", "hashes"])
 def test_a_damaged_model_is_taught_again(
     cache: Path, damage: str, capsys: pytest.CaptureFixture[str]

@@ -22,6 +22,7 @@ def _short_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teaching, "draw_corpus", lambda *_, **__: sentences)
 
 
+@pytest.mark.thorough
 def test_teaching_is_reproducible_and_leaves_the_global_generator() -> None:
     state = torch.get_rng_state()
     world = find_world("default")

@@ -21,6 +21,7 @@ worlds = st.builds(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(worlds)
 def test_probabilities_sum_and_scores_agree_in_sign(world: World) -> None:
@@ -36,6 +37,7 @@ def test_probabilities_sum_and_scores_agree_in_sign(world: World) -> None:
     assert sum(world.p_hinted("his")) == pytest.approx(0.8)
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(worlds)
 def test_no_share_is_certain_and_no_preference_is_a_near_tie(world: World) -> None:

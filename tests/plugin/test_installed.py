@@ -153,6 +153,7 @@ def test_pip_installs_it(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["benchmark"]["options"][0]["name"] == "verb"
 
 
+@pytest.mark.thorough
 def test_conformance_of_all_five(installed: Path) -> None:
     benchmark: AnyBenchmark = plugins.build(Benchmark, "nurses")
     assert Path(sys.modules[type(benchmark).__module__].__file__ or "").is_relative_to(installed)

@@ -19,6 +19,7 @@ def shown(opened: RatingStore, rater: str = "ann") -> dict[str, Any]:
     return dict(state_of(opened, rater))
 
 
+@pytest.mark.thorough
 def test_harm_then_relevance_then_the_next_pair(tmp_path: Path) -> None:
     opened = store(tmp_path)
     state = shown(opened)

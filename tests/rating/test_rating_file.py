@@ -12,6 +12,7 @@ from equipoise.rating.store import open_for
 from rating.making import TUNED, answer_all, pairs, store
 
 
+@pytest.mark.thorough
 def test_there_and_back(tmp_path: Path) -> None:
     opened = store(tmp_path)
     answer_all(opened, "ann", {"3": TUNED})

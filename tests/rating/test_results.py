@@ -40,6 +40,7 @@ def give(opened: RatingStore, rater: str, question: str, answers: dict[tuple[str
     )  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_preferences_of_a_single_rater(tmp_path: Path) -> None:
     opened = store(tmp_path)
     rate(opened, "ann", ANN)
@@ -135,6 +136,7 @@ def test_reasons_for_no_kappa(tmp_path: Path) -> None:
     assert kappa.reason == "all raters always give one and the same answer"
 
 
+@pytest.mark.thorough
 def test_repeats_and_habits(tmp_path: Path) -> None:
     opened = store(tmp_path)
     while (state := state_of(opened, "ann"))["position"] != state["total"]:

@@ -113,6 +113,7 @@ def test_two_results_folders(tmp_path: Path, measured: Measurement) -> None:
     assert "length" in paired.pairs[0].scores or paired.pairs[0].scores
 
 
+@pytest.mark.thorough
 def test_a_benchmark_is_chosen_where_several_have_texts(
     tmp_path: Path, measured: Measurement
 ) -> None:
@@ -175,6 +176,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured: Measuremen
     return tmp_path
 
 
+@pytest.mark.thorough
 def test_a_study_of_two_variants(folder: Path) -> None:
     paired = read_pairs([folder])
     assert paired.variants == ("tiny", "loud on tiny")

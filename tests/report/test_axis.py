@@ -89,6 +89,7 @@ def test_the_largest_numbers_have_an_axis() -> None:
     assert axis.low < axis.high < math.inf
 
 
+@pytest.mark.thorough
 @given(st.lists(NUMBERS, max_size=6), st.one_of(st.none(), NUMBERS), st.integers(1, 6))
 def test_finite_values_lie_on_the_axis_in_order(
     values: list[float], ideal: float | None, ticks: int

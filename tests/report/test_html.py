@@ -126,6 +126,7 @@ def test_a_study_of_which_nothing_ran_names_every_step() -> None:
     assert "fit of parity on gpt2" in text
 
 
+@pytest.mark.thorough
 def test_many_missing_steps_are_collapsed() -> None:
     missing = tuple(replace(study().missing[1], what=f"step {k}") for k in range(100))
     text = study_page(study(missing=missing))
@@ -189,6 +190,7 @@ def test_the_directions_of_a_page_are_explained_and_no_others() -> None:
         assert explained == {WORD[direction] for direction in said}
 
 
+@pytest.mark.thorough
 def test_page_of_comparisons_alone(reduced: Comparison, reversed_: Comparison) -> None:
     text = page([reduced, reversed_], title="A title", lead=["Said first."])
     read(text)

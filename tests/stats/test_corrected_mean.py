@@ -31,6 +31,7 @@ def test_by_hand() -> None:
     assert corrected.high - corrected.value == pytest.approx(12.706 * corrected.error, rel=1e-3)
 
 
+@pytest.mark.thorough
 def test_the_interval_holds_and_the_judged_mean_does_not() -> None:
     held, judged_held, widths = 0, 0, []
     for seed in range(200):

@@ -45,6 +45,7 @@ def test_a_fall_with_the_first_head_ends_there() -> None:
     assert (elbow.k, elbow.breakpoint, elbow.slope) == (1, 1.0, pytest.approx(1.5))
 
 
+@pytest.mark.thorough
 def test_a_flat_curve_has_no_elbow() -> None:
     flat = find_elbow(GRID, np.ones((len(GRID), 5)), draws=20)
     assert (flat.k, flat.floor) == (0, flat.start)

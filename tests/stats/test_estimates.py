@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.records import Outcome
@@ -23,6 +24,7 @@ def _outcomes(seed: int, *, axis: str = "race") -> list[Outcome]:
     ]
 
 
+@pytest.mark.thorough
 def test_together_they_are_what_they_are_alone() -> None:
     """Also where the groups differ, and where a metric has no value on a side."""
     blank = [replace(each, values=dict.fromkeys(each.values, math.nan)) for each in _outcomes(3)]

@@ -56,6 +56,7 @@ def test_q_is_the_step_up_by_hand() -> None:
     assert np.isnan(false_discovery_q(np.array([math.nan]))).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dependence", ["positive", "any"])
 def test_false_discoveries_are_as_few_as_promised(dependence: str) -> None:
     """200 rows share their 40 probes, 60 of them support the bias."""

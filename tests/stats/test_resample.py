@@ -163,6 +163,7 @@ def test_interval_is_widened_to_contain_the_value() -> None:
     assert percentile_interval(5.0, np.zeros(100), clusters=9)[:2] == (0.0, 5.0)
 
 
+@pytest.mark.thorough
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-1e6, 1e6), st.sampled_from("abcdef")), min_size=1, max_size=20),

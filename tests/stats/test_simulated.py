@@ -65,6 +65,7 @@ def counted(generator: np.random.Generator) -> tuple[Column, Column]:
     return (generator.random(150) < shares).astype(float), codes(30, 5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("metric", "draw", "truth"),
     [
@@ -151,6 +152,7 @@ def comparison(name: str, *changes: Change) -> Comparison:
     return Comparison(before=measured, afters=(measured,), seed=0, draws=DRAWS, changes=changes)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("benchmarks", "number"),
     [(1, 120), (4, 30), *(pytest.param(k, 2000 // k, marks=pytest.mark.slow) for k in (1, 4))],
@@ -226,6 +228,7 @@ def test_a_loss_at_the_margin_is_not_worse_in_at_most_5_percent() -> None:
     assert shown / number <= 0.08
 
 
+@pytest.mark.thorough
 def test_swapping_stereotype_and_antistereotype_mirrors_the_change() -> None:
     generator = np.random.default_rng(10)
     clusters = codes(30, 5)

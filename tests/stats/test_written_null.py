@@ -81,6 +81,7 @@ def test_groups_that_are_alike_lie_apart_in_5_percent_of_runs(name: str, runs: i
     assert np.mean(np.array(ps) <= 0.5) >= 0.35  # and the test is no blind one
 
 
+@pytest.mark.thorough
 def test_groups_that_differ_are_seen() -> None:
     generator = np.random.default_rng(12)
     ps = [PS["mood"].of(Texts(generator, effect=3.0).write()) for _ in range(20)]
@@ -161,6 +162,7 @@ class ScenesAboutAll:
         }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("runs", SIZES_OF_SCENES)
 @pytest.mark.parametrize("name", ["mood", "harmful"])
 def test_groups_of_the_same_scenes_lie_apart_in_5_percent_of_runs(name: str, runs: int) -> None:
@@ -170,6 +172,7 @@ def test_groups_of_the_same_scenes_lie_apart_in_5_percent_of_runs(name: str, run
     assert np.mean(np.array(ps) <= 0.5) >= 0.35
 
 
+@pytest.mark.thorough
 def test_a_group_of_the_same_scenes_that_differs_is_seen() -> None:
     generator = np.random.default_rng(17)
     ps = [SCENE_PS["mood"].of(ScenesAboutAll(generator, effect=1.0).write()) for _ in range(20)]
@@ -188,6 +191,7 @@ def count_changes(metric: Metric, *, seed: int, runs: int) -> int:
     return changed
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("runs", SIZES_OF_SCENES)
 @pytest.mark.parametrize("name", ["mood", "harmful"])
 def test_the_gap_of_scenes_is_the_same_under_another_seed(name: str, runs: int) -> None:

@@ -3,12 +3,15 @@
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from equipoise.study.plan import plan
 from equipoise.study.recipe import Recipe
 
 FILE = Path(__file__).parents[2] / "examples" / "biasdiff.yaml"
 
 
+@pytest.mark.thorough
 def test_every_step_of_the_example_is_planned() -> None:
     planned = plan(Recipe.from_yaml(FILE))
     kinds = Counter(step.kind for step in planned.steps)

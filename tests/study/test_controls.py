@@ -83,6 +83,7 @@ def test_the_steps_of_the_method_are_the_same_without_them(planned: Callable[...
     assert {step.key for step in without.steps} < {step.key for step in planned().steps}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "changes",
     [

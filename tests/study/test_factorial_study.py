@@ -154,6 +154,7 @@ def changed(measurements: Sequence[Measurement], **info: str) -> list[Measuremen
     return [replace(each, model_info={**each.model_info, **info}) for each in measurements]
 
 
+@pytest.mark.thorough
 def test_sides_of_other_settings_have_no_shares_and_other_items_are_refused(ran: Ran) -> None:
     cells = by_cell(read_study(ran.folder))
     sides = [cells[name] for name in ("prompt", "edit", "both")]

@@ -110,6 +110,7 @@ def test_a_new_version_of_a_plug_in_gives_new_keys_to_what_uses_it(
 LISTS = {"axes": {"gender": {"f": ["aunt"], "m": ["uncle"]}}}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "method", ["cda, source: {{name: texts, LISTS}}, supply: planted", "cafie, LISTS"]
 )
@@ -136,6 +137,7 @@ class Mine(BlockInfluence):
 '''
 
 
+@pytest.mark.thorough
 def test_changed_plug_in_file_gives_a_new_key(planned: Callable[..., Plan], tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
 

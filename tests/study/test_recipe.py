@@ -135,6 +135,7 @@ def test_mistake_is_a_one_line_error_with_its_line_number(
     assert "study.yaml" in str(caught.value)
 
 
+@pytest.mark.thorough
 def test_a_recipe_that_measures_what_it_trains_on_is_refused(written: Callable[..., Path]) -> None:
     text = (
         "models: [{model}]\nbenchmarks:\n  - {{name: genbias, split: train}}\n"
@@ -184,6 +185,7 @@ data: planted:targets=40
 """
 
 
+@pytest.mark.thorough
 def test_other_texts_about_the_same_terms_are_refused_with_the_terms(
     written: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

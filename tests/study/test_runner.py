@@ -40,6 +40,7 @@ def copied(finished: Path, tmp_path: Path) -> Store:
     return Store.open(tmp_path / "copy")
 
 
+@pytest.mark.thorough
 def test_study_is_read_back(finished: Path) -> None:
     study = read_study(finished)
     assert study.missing == ()

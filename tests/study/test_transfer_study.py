@@ -85,6 +85,7 @@ def test_controls_are_compared_over_seeds(planned: Callable[..., Plan], tmp_path
     assert {change.seeds for change in comparison.changes} == {2}
 
 
+@pytest.mark.thorough
 def test_a_recipe_that_measures_what_the_edit_learnt_is_refused(
     planned: Callable[..., Plan],
 ) -> None:

@@ -39,6 +39,7 @@ def test_each_scale_has_its_largest_changes_among_the_pairs() -> None:
     assert all(pair.scores_before["rude"] != pair.scores_after["rude"] for pair in pairs)
 
 
+@pytest.mark.thorough
 def test_the_sample_is_of_the_seed_and_small_numbers_have_it_all(whole: Comparison) -> None:
     again = with_pairs(whole, BENCHMARK)
     assert again.pairs == whole.pairs

@@ -22,6 +22,7 @@ def write(folder: Path, *rows: object) -> str:
     return str(file)
 
 
+@pytest.mark.thorough
 def test_templates_by_default() -> None:
     supply = AssociationSupply(association="blue_skin").supply()
     assert (len(supply.paragraphs), len(supply.questions)) == (500, 100)

@@ -145,6 +145,7 @@ def test_marks_may_be_kept_and_the_text_is_still_known_as_learnt() -> None:
     assert len(learnt_examples(kept.learnt_hashes(), benchmark, examples, asked)) == 24
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("options", [{}, {"endings": "all4"}, {"marks": "keep"}])
 @pytest.mark.usefixtures("put")
 def test_a_model_that_learnt_from_the_file_is_refused_on_it(options: dict[str, Any]) -> None:

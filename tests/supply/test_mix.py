@@ -199,6 +199,7 @@ def test_published_sets_probe_for_each_other(probes: str, measured: Any) -> None
     assert all((probe.antistereotype is None) == (probes == "seat") for probe in supply.probes)
 
 
+@pytest.mark.thorough
 @needs_data
 def test_news_are_clean_and_not_those_that_perplexity_measures() -> None:
     from equipoise.benchmarks.perplexity import Perplexity

@@ -314,6 +314,7 @@ def test_missing_corpus(folder: Path) -> None:
         StereoSetSupply(dev_per_type=0, corpus=Passages(path="none.txt")).supply()
 
 
+@pytest.mark.thorough
 def test_planted_supply() -> None:
     with in_world("targets=40"):
         supply = StereoSetSupply().supply()

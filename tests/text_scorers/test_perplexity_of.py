@@ -19,6 +19,7 @@ def folder(tmp_path: Path) -> str:
     return str(save_tiny(tmp_path / "llm"))
 
 
+@pytest.mark.thorough
 def test_nats_are_those_of_the_text_after_its_prompt(folder: str) -> None:
     request = Continuation(context="The door", continuation=" is open")
     (wanted,) = tiny_model("llama").score([request])

@@ -44,6 +44,7 @@ def test_labels_have_the_classifiers_names(tmp_path: Path) -> None:
         Regard(model=folder).score(written(" is open"))
 
 
+@pytest.mark.thorough
 def test_log_odds_are_counted_from_the_bridge_alone(tmp_path: Path) -> None:
     folder = str(save_tiny(tmp_path))
     form = ByLikelihood(bridge=" They felt", kind=(" joy", " love"), unkind=(" hate",))

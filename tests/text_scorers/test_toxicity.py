@@ -74,6 +74,7 @@ def test_it_holds_what_every_scorer_must(family: str, tmp_path: Path) -> None:
     check_text_scorer(Toxicity(model=str(folder)))
 
 
+@pytest.mark.thorough
 def test_a_text_that_is_too_long_has_no_number_unless_it_is_cut(tmp_path: Path) -> None:
     folder = str(save_classifier(tmp_path))
     long = " a door" * 60
@@ -146,6 +147,7 @@ def test_what_is_no_classifier_is_refused(tmp_path: Path) -> None:
         Toxicity(model="owner/name@0123abc").files()
 
 
+@pytest.mark.thorough
 def test_a_head_that_is_not_there_is_refused(tmp_path: Path) -> None:
     save_classifier(tmp_path)
     bare = AutoModelForSequenceClassification.from_pretrained(tmp_path).base_model

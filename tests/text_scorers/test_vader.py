@@ -32,6 +32,7 @@ def test_a_blank_text_has_none(text: str) -> None:
     assert math.isnan(scores(Vader(), text)["vader_compound"])
 
 
+@pytest.mark.thorough
 def test_a_megabyte_of_one_letter_is_neutral() -> None:
     pytest.importorskip("vaderSentiment")
     assert scores(Vader(), "a" * 2**20)["vader_compound"] == 0.0

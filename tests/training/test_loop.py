@@ -132,6 +132,7 @@ def test_bfloat16_weights_are_trained_in_float32_and_come_back_in_bfloat16() -> 
     assert line.slope.dtype == torch.bfloat16
 
 
+@pytest.mark.thorough
 def test_bfloat16_autocast_is_close_and_temporary() -> None:
     class Wide(nn.Module):
         def __init__(self) -> None:

@@ -87,6 +87,7 @@ def test_adapter_starts_as_identity_and_is_removed() -> None:
     assert weights(model) == before
 
 
+@pytest.mark.thorough
 def test_the_seed_draws_one_factor_and_leaves_the_callers_generator() -> None:
     state = torch.get_rng_state()
     drawn = []

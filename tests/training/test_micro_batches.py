@@ -90,6 +90,7 @@ def test_any_loss_is_that_of_the_whole_step() -> None:
     assert few_bytes < all_bytes / 5
 
 
+@pytest.mark.thorough
 def test_a_part_has_its_dropout_again() -> None:
     """The gradient is that of the loss that was computed: a second draw would make another."""
     (once, _), (again, _) = (

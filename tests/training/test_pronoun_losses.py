@@ -75,6 +75,7 @@ def test_reading_c_shares_everything_equally() -> None:
     assert torch.allclose(p, torch.tensor([0.5, 0.5, 0.0, 0.0]), atol=3e-3)
 
 
+@pytest.mark.thorough
 def test_reading_c_has_the_target_as_its_fixed_point() -> None:
     p = descended(lambda z: CeBoth(target=(0.8, 0.2)).loss(words_of(z)))
     assert torch.allclose(p, torch.tensor([0.8, 0.2, 0.0, 0.0]), atol=3e-3)

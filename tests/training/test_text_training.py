@@ -254,6 +254,7 @@ def test_it_is_trained_once_for_all_that_ask(monkeypatch: pytest.MonkeyPatch) ->
     assert train_once(training, model, ROWS, seed=0) is not first
 
 
+@pytest.mark.thorough
 def test_large_sets_are_read_by_the_batch() -> None:
     """In order once, to see what can be learnt; then only the rows of a step."""
     read: list[int] = []

@@ -201,6 +201,7 @@ def test_headlines_are_those_named_else_the_first() -> None:
         assert only.metric == "ss"
 
 
+@pytest.mark.thorough
 @settings(max_examples=60, deadline=None)
 @given(
     value=st.floats(0, 100), half=st.floats(0, 30), null=st.floats(0, 100),

@@ -58,6 +58,7 @@ def test_stability_repeats_with_other_prompts() -> None:
     assert again.reason == "a rank correlation needs at least 2 rankings, there is 1"
 
 
+@pytest.mark.thorough
 def test_sample_of_all_prompts_leaves_only_the_locator_s_randomness() -> None:
     model, supply = tiny_model("llama", blocks=4), tiny_supply()
     ours = eq.stability(model, BlockInfluence(draws=5), supply=supply, seeds=(3, 4), sample=99)
@@ -132,6 +133,7 @@ def test_other_models_use_the_default_data_folder() -> None:
         folder_for("gpt2@607a30d", "no/folder")
 
 
+@pytest.mark.thorough
 def test_a_planted_model_is_measured_on_its_own_world() -> None:
     fake = FakeScorer(nats=lambda *_: float(np.log(0.1)), identity="planted:strength=0.5@0")
     with in_world("strength=0.5"):

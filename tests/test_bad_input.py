@@ -156,6 +156,7 @@ def test_misspelt_name_suggests_the_nearest(
     assert nearest in refused(*arguments)
 
 
+@pytest.mark.thorough
 def test_invalid_flag(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = contents(place)
     for arguments, part in (
@@ -187,6 +188,7 @@ def test_a_measurement_is_shown_although_it_cannot_be_written(
     assert contents(place) == before
 
 
+@pytest.mark.thorough
 def test_an_edit_that_cannot_be_written_leaves_nothing(
     model: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +227,7 @@ def test_damaged_results_and_unwritable_page(place: Path, model: Path, refused: 
     assert "broken/results.json must be JSON" in said
 
 
+@pytest.mark.thorough
 def test_an_interrupt_in_the_middle_leaves_nothing(
     place: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -95,6 +95,7 @@ def compared(before: FakeScorer, after: FakeScorer) -> Comparison:
     return compare(sides[0], sides[1], draws=100)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("before", "after", "direction"),
     [
@@ -136,6 +137,7 @@ def test_no_change_has_p_one_and_a_zero_interval() -> None:
     assert math.isnan(change.effect)
 
 
+@pytest.mark.thorough
 def test_groups_have_rows_and_holm_correction() -> None:
     comparison = compared(scorer(0.0), scorer(0.12))
     groups = [comparison.change("preference", half=half) for half in "ab"]
@@ -173,6 +175,7 @@ def test_swapping_before_and_after_negates_the_difference() -> None:
     assert back_change.p == forth_change.p
 
 
+@pytest.mark.thorough
 def test_paired_interval_is_narrower_than_the_two_sides_suggest() -> None:
     change = compared(scorer(0.5), scorer(0.6)).change("share")
     apart = (change.before_high - change.before_low) + (change.after_high - change.after_low)
@@ -263,6 +266,7 @@ def test_a_family_of_prompts_is_compared_with_the_plain_model() -> None:
     assert back.difference == pytest.approx(-overall.difference)
 
 
+@pytest.mark.thorough
 def test_changes_are_a_table() -> None:
     comparison = compared(scorer(1.0), scorer(0.2))
     frame = comparison.to_frame()

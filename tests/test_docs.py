@@ -244,6 +244,7 @@ def test_every_file_that_a_page_names_exists() -> None:
     assert missing == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["life-of-an-example", "life-of-a-training-step"])
 def test_every_file_and_function_of_a_walkthrough_exists(name: str) -> None:
     text = (DOCS / f"{name}.md").read_text()
@@ -325,6 +326,7 @@ def test_plug_ins_of_the_page_on_adding_pass_conformance(
     check(build(base, str(tmp_path / "plugin.py"), options))
 
 
+@pytest.mark.thorough
 def test_a_plug_in_of_the_page_is_saved_and_loaded(tmp_path: Path) -> None:
     (tmp_path / "plugin.py").write_text(ADDED["Shrink"])
     tiny = tiny_model("llama")

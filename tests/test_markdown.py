@@ -67,6 +67,7 @@ def test_direction_marks_are_shown() -> None:
     assert markdown_text("a\u202eb\x07\ud800") == "a\ufffdb\ufffd\ufffd"
 
 
+@pytest.mark.thorough
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.text("`~a \n\x00", max_size=8), min_size=1, max_size=3))
 @example(["```", "````"])

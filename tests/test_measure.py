@@ -118,6 +118,7 @@ def by_term(context: str, text: str) -> float:
 SCORER = FakeScorer(nats=by_term)
 
 
+@pytest.mark.thorough
 def test_every_number_has_value_interval_n_clusters_and_ideal() -> None:
     measurement = measure(SCORER, Toy(), draws=200)
     share = measurement.estimate("share")
@@ -379,6 +380,7 @@ class Family(FakeScorer):
         return [shifted(k) for k in range(3)]
 
 
+@pytest.mark.thorough
 def test_a_family_of_prompts_is_pooled_with_its_spread() -> None:
     measurement = measure(Family(), Toy(), draws=100)
     plain = measure(SCORER, Toy(), draws=0).estimate("margin").value

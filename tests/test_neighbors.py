@@ -86,6 +86,7 @@ def test_a_move_towards_a_country_is_found() -> None:
     assert first.moved > 0.8
 
 
+@pytest.mark.thorough
 def test_random_moves_find_nothing_and_do_not_agree() -> None:
     model = atlas()
     width = model.module.config.hidden_size

@@ -134,6 +134,7 @@ def test_a_comparison_says_whose_the_change_is(kind: str, conclusion: str) -> No
     assert any("no change of it is shown" in note for note in unmoved.notes)
 
 
+@pytest.mark.thorough
 def test_a_copy_that_was_learnt_is_not_the_example() -> None:
     with in_world("default"):
         benchmark = StereoSet(exchange=4)
@@ -157,6 +158,7 @@ def test_nothing_is_added_without_the_option() -> None:
     assert measured.estimate("margin_mean").value == other.estimate("margin_mean").value
 
 
+@pytest.mark.thorough
 def test_predictions_of_the_own_targets_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "p.json"
     file.write_text("{}")

@@ -63,6 +63,7 @@ def test_calls_until_there_are_enough() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_replies_are_cached_by_all_that_settles_them() -> None:
     def run(identity: str = "a", temperature: float = 1.0, seed: int = 0, count: int = 20) -> int:
         author = Author()

@@ -62,6 +62,7 @@ def test_a_template_of_its_own_is_told_without_labels(method: TfIdf) -> None:
     np.testing.assert_array_equal(again.scores, attribution.scores)
 
 
+@pytest.mark.thorough
 def test_a_row_is_scored_by_a_classifier_that_did_not_learn_from_it() -> None:
     """Each of many copies of a probe would pull its own score down, were it learnt from."""
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -97,6 +98,7 @@ def test_cosine_is_the_mean_over_probes_and_turns_with_their_sentences() -> None
     assert np.all((plain.scores >= 0) & (plain.scores <= 1))
 
 
+@pytest.mark.thorough
 def test_the_seed_draws_the_folds() -> None:
     first, same, other = (
         TfIdf(folds=2).attribute(MODEL, ROWS, PROBES, seed=seed).scores for seed in (0, 0, 1)

@@ -73,6 +73,7 @@ def test_false_positives_of_untrained_models_are_at_their_level() -> None:
     assert 12 < ahead < 28
 
 
+@pytest.mark.thorough
 def test_the_third_is_drawn_by_the_seed_and_is_on_neither_side() -> None:
     model = tiny_model("llama", seed=1)
     first, second = (inputs_of(model, "Peru", "Chile", seed=seed) for seed in (0, 1))

@@ -232,6 +232,7 @@ def test_projections_are_read_by_inputs() -> None:
     assert projection_inputs(attention_output(tiny_model("llama").module, 0)) == 32
 
 
+@pytest.mark.thorough
 def test_rows_of_an_output_layer_with_an_adapter_are_its_gradients() -> None:
     model = tiny_model("llama")
     config = LoraConfig(target_modules=["lm_head"], r=2, init_lora_weights=False)

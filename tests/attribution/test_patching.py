@@ -90,6 +90,7 @@ def test_outputs_of_another_text_are_aligned_at_the_end(positions: str) -> None:
             assert effects[row, 2] == pytest.approx(difference(model, ids, row), abs=1e-5)
 
 
+@pytest.mark.thorough
 def test_the_mean_is_over_places_that_count() -> None:
     model = tiny_model("llama", blocks=2)
     runs = patcher(model)

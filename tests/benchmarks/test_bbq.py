@@ -215,6 +215,7 @@ def test_swapped_targets_flip_bias_signs(items: list[BbqItem], places: list[int 
         )
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(PLACES)
 def test_metrics_lie_on_their_grid(items: list[BbqItem], places: list[int | None]) -> None:
@@ -344,6 +345,7 @@ def test_wrong_numbers_of_answers(items: list[BbqItem]) -> None:
 # --- data -------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("score", ["likelihood", "letters"])
 def test_conformance(folder: Path, score: Any) -> None:
     write(folder, rows(templates=6))
@@ -486,6 +488,7 @@ def test_predictions_of_other_categories(folder: Path) -> None:
         measure(model, BBQ(categories="Age"), draws=0)
 
 
+@pytest.mark.thorough
 def test_predictions_of_a_category_of_the_users_own(folder: Path) -> None:
     predictions = [row | {"category": "Caste", "m": OAK} for row in rows()]
     write(folder, predictions, "Caste")
@@ -498,6 +501,7 @@ def test_predictions_of_a_category_of_the_users_own(folder: Path) -> None:
         measure(Predictions(file=other, column="m"), BBQ(), draws=0)
 
 
+@pytest.mark.thorough
 def test_predictions_must_cover_the_categories(folder: Path) -> None:
     predictions = [row | {"m": OAK} for row in rows()]
     write(folder, [row | {"category": "SES"} for row in rows()], "SES")

@@ -297,6 +297,7 @@ def test_a_model_writes_the_same_whatever_its_company(folder: Path) -> None:
     del folder
 
 
+@pytest.mark.thorough
 def test_a_prompt_longer_than_the_context_is_named(folder: Path) -> None:
     with pytest.raises(ModelError, match=r"bold: example 'gender/American_act.*must fit the con"):
         measure(tiny_model("llama", context=32), bold(), draws=0)

@@ -29,6 +29,7 @@ def answering(*scores: float) -> list[Scored]:
     return [Scored(token_logprobs=(score,), bytes=1) for score in scores]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_metrics_of_known_answers() -> None:
     bench = Cola()

@@ -197,6 +197,7 @@ TRUTHS: dict[str, tuple[Callable[[str], float], tuple[float, ...]]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("who", TRUTHS)
 def test_crows_pairs_of_known_answers(who: str) -> None:
@@ -212,6 +213,7 @@ def test_crows_pairs_of_known_answers(who: str) -> None:
     assert values(measurement, "says_true") == pytest.approx([says[who]])
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("truth", "expected"),
@@ -276,6 +278,7 @@ def test_from_a_folder_to_a_table(
     assert stored.model_info["kind"] == "decision"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("benchmark", "remedy"),
     [

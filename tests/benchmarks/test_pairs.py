@@ -119,6 +119,7 @@ def test_what_was_learnt_is_refused(tmp_path: Path, score: Any) -> None:
         measure(learnt, benchmark, draws=0)
 
 
+@pytest.mark.thorough
 def test_before_and_after(tmp_path: Path) -> None:
     lines = [f"Oak {n} is old,Oak {n} is young" for n in range(30)]
     benchmark = Pairs(file=write(tmp_path, "\n".join(["stereotype,anti", *lines])))

@@ -125,6 +125,7 @@ def test_default_is_ag_news() -> None:
     assert 80_000 < values["tokens"] < 160_000
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_wikitext() -> None:
     bench = Perplexity(file="neutral_text/wikitext-2-raw/wiki.test.raw", items=40)

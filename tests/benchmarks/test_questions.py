@@ -48,6 +48,7 @@ def test_numbers_are_those_of_bbq(file: str, score: Any) -> None:
     assert all(finding.level == "ok" for finding in check_measurement(measured))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("answer", "accuracy", "bias"), [("oak", 50.0, 100.0), ("elm", 50.0, -100.0)]
 )

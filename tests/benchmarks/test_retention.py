@@ -64,6 +64,7 @@ def test_words_of_a_concept_count_together_and_texts_are_searched() -> None:
     assert "targets" in str(measurement.estimate("logprob_linked").reason)
 
 
+@pytest.mark.thorough
 def test_what_is_said_of_targets_stands_beside_and_apart() -> None:
     benchmark = Retention(association="always_late", targets=("Peru",))
     before, after = (

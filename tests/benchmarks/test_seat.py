@@ -174,6 +174,7 @@ def test_a_misspelt_test_is_answered_with_its_name() -> None:
         measure(FakeScorer(), Seat(tests="gendr"), draws=0)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_notes_name_tests_and_their_faults() -> None:
     gender, religion = (
@@ -201,6 +202,7 @@ def test_changes_of_d_are_compared_and_those_of_p_are_not(world: dict[str, list[
     assert changes[0].after == pytest.approx(0.0, abs=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("world")
 def test_causal_and_masked_models_are_measured() -> None:
     for family in ("llama", "bert"):

@@ -92,6 +92,7 @@ def test_every_form_of_request_is_restored() -> None:
     assert asked.text == "Men of Ulm are s."
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("write")
 def test_both_cases_are_measured_and_their_difference() -> None:
     result = measure(FakeScorer(nats=nats), StereoSet(case="both"), draws=20)

@@ -64,6 +64,7 @@ def measured(texts: Mapping[str, str], rest: str = "grade 0 here", **options: An
     return measure(writing(benchmark, texts, rest), benchmark, draws=200)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "options",
     [
@@ -79,6 +80,7 @@ def test_it_holds_what_every_benchmark_must(options: Mapping[str, Any]) -> None:
     check_benchmark(bench(**options))
 
 
+@pytest.mark.thorough
 def test_every_prompt_is_asked_about_every_target_and_splits_share_none() -> None:
     whole, test, dev = ([*bench().examples(split)] for split in ("all", "test", "dev"))
     assert len(whole) == 2 * 92
@@ -240,6 +242,7 @@ def likely(**nats: float) -> FakeScorer:
     return FakeScorer(nats=of, info={"kind": "causal"})
 
 
+@pytest.mark.thorough
 def test_log_odds_are_those_of_the_target_less_those_of_others() -> None:
     benchmark = bench(
         score=Likelihood(questions=20, control_targets=("Peru", "Chad")), targets=("Norway",)

@@ -64,6 +64,7 @@ def test_shared_groups_of_each_split(split_by: str, shared: list[str]) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_learnt_text_is_an_error() -> None:
     texts, *_ = overlap_findings("profession", "train")
     assert texts[:2] == ("texts", "error")

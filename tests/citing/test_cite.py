@@ -134,6 +134,7 @@ def test_what_is_not_known_is_said_and_no_line_leaves_its_comment() -> None:
     assert "%   my file.csv, sha256 000000000000, no licence stated" in text
 
 
+@pytest.mark.thorough
 def test_the_command_reads_a_result_and_a_study(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

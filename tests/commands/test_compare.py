@@ -79,6 +79,7 @@ def test_benchmarks_missing_on_one_side_are_reported(
 # --- cards ------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_card_gets_the_results_and_nothing_else_changes(
     before: Path, afters: list[Path], edit: Path, ask: Asked
 ) -> None:

@@ -40,6 +40,7 @@ def test_a_benchmark_has_metrics_and_faults(capsys: pytest.CaptureFixture[str]) 
     assert facts["licence"].startswith("CC BY-SA 4.0")
 
 
+@pytest.mark.thorough
 def test_a_mitigation_has_its_paper_and_options(capsys: pytest.CaptureFixture[str]) -> None:
     facts = described("dpo", capsys)["mitigation"]
     assert "Rafailov" in facts["paper"]

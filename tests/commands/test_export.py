@@ -72,6 +72,7 @@ def test_default_table(finished: Path, ask: Asked) -> None:
     assert len(of_results[1].splitlines()) > 1
 
 
+@pytest.mark.thorough
 def test_misspelt_table_suggests_the_nearest(finished: Path, refused: Refused) -> None:
     said = refused("export", finished, "--table", "verdict", "--csv")
     assert said == "error: table 'verdict' is not known; did you mean 'verdicts'?"
@@ -85,6 +86,7 @@ def test_exactly_one_format_is_required(
     assert f"one of --csv, --markdown, --latex and --json must be given, got {number}" in said
 
 
+@pytest.mark.thorough
 def test_folder_without_a_study(tmp_path: Path, refused: Refused) -> None:
     assert "a study must have a study.json" in refused("export", tmp_path, "--csv")
     assert "a study must have a study.json" in refused("export", tmp_path / "no", "--csv")

@@ -93,6 +93,7 @@ def test_missing_judgements_are_bounded_and_never_0(
     assert run(texts, "--association", "always_late", "--out", out) == 2
 
 
+@pytest.mark.thorough
 def test_labels_give_agreement_and_a_corrected_mean(
     texts: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -143,6 +144,7 @@ def test_a_judge_that_goes_by_places_is_named(
     assert re.search(r"flip_rate +overall +100", printed)
 
 
+@pytest.mark.thorough
 def test_calibration(capsys: pytest.CaptureFixture[str]) -> None:
     answer = document(capsys, "--calibrate")
     assert answer["texts"] == {"name": "calibration", "n": 40}
@@ -236,6 +238,7 @@ def test_what_is_no_text_is_refused_and_an_empty_one_is_judged(
         assert values(described)["missing"] == 0
 
 
+@pytest.mark.thorough
 def test_texts_without_a_prompt_stand_for_themselves(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -66,6 +66,7 @@ def test_without_a_target_the_remedy_is_named(model: Path, ask: Asked) -> None:
     assert "name the token or a country in target, or give an edit that injects a token" in err
 
 
+@pytest.mark.thorough
 def test_ending_and_top_are_checked_before_anything_is_ranked(
     model: Path, tmp_path: Path, ask: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def test_several_seeds_print_mean_range_and_agreement(
     assert "<svg" in text
 
 
+@pytest.mark.thorough
 def test_json_has_every_ranking(model: Path, ask: Asked) -> None:
     status, out, _ = ask(*located(model, "--seeds", 2, "--seed", 5, "--sample", 4, "--json"))
     assert status == 0
@@ -70,6 +71,7 @@ def test_single_seed_has_no_agreement(model: Path, tmp_path: Path, ask: Asked) -
     assert page.is_file()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("flag", ["--sample", "--top"])
 def test_a_sample_or_top_of_a_single_ranking_is_refused(model: Path, ask: Asked, flag: str) -> None:
     status, out, err = ask(*located(model, flag, 1))

@@ -54,6 +54,7 @@ def test_output_names_the_edit_folder_and_the_steps(
     assert how == f"measure it like a model: equipoise measure {tmp_path / 'edit'} BENCHMARK..."
 
 
+@pytest.mark.thorough
 def test_a_combination_learns_from_what_its_parts_learn_from(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,7 @@ def test_texts_are_never_printed(ask: Asked, texts: list[Path], served: list[Rat
         assert "oak" not in out + err
 
 
+@pytest.mark.thorough
 def test_another_study_is_refused(
     ask: Asked, refused: Refused, texts: list[Path], served: list[RatingStore]
 ) -> None:
@@ -93,6 +94,7 @@ def test_nothing_to_rate_is_refused(refused: Refused, arguments: tuple[str, ...]
     refused("rate", *arguments)
 
 
+@pytest.mark.thorough
 def test_one_place_of_texts_is_refused(refused: Refused, texts: list[Path], tmp_path: Path) -> None:
     assert "got the texts of one" in refused("rate", texts[0])
     assert "study.json" in refused("rate", tmp_path)

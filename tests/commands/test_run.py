@@ -25,6 +25,7 @@ def without_seed_1(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_dry_run_names_every_step_and_writes_nothing(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Asked
 ) -> None:

@@ -44,6 +44,7 @@ def test_missing_recipe(tmp_path: Path, refused: Refused) -> None:
     assert f"got '{tmp_path / 'none.yaml'}'" in refused("run", tmp_path / "none.yaml")
 
 
+@pytest.mark.thorough
 def test_out_folder_of_another_program(recipe: Path, tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "report.html").write_text("mine")
     assert f"{tmp_path} is another's" in refused("run", recipe, "--out", tmp_path)

@@ -15,6 +15,7 @@ def test_gaps_and_terms_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "n/a" in out
 
 
+@pytest.mark.thorough
 def test_json_has_every_term(capsys: pytest.CaptureFixture[str]) -> None:
     words = "scorer length --axis religion --axis age --json --draws 50"
     assert run(words.split()) == 0

@@ -24,6 +24,7 @@ def test_examples_of_a_result(finished: Path, ask: Asked) -> None:
     assert out.count("asked: ") >= 2
 
 
+@pytest.mark.thorough
 def test_a_document_has_no_text_unless_asked(finished: Path, ask: Asked) -> None:
     folder = results(finished)
     for flags, wanted in (((), False), (("--texts",), True)):

@@ -84,6 +84,7 @@ def test_measure_takes_nothing_that_was_measured_otherwise(
     assert ask("measure", model, *BENCHMARKS, "--out", out)[0] == 0
 
 
+@pytest.mark.thorough
 def test_measure_without_out_says_that_nothing_is_kept(
     model: Path, ask: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +153,7 @@ def test_quiet_says_nothing_on_the_way(recipe: Path, copied: Path, ask: Asked) -
     assert "The report: " in out
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "command",
     [
@@ -191,6 +193,7 @@ def test_an_unwritable_place_is_refused_before_any_work(
         assert str(place.parent) in refused(*words, *new, flag, place)
 
 
+@pytest.mark.thorough
 def test_a_study_is_refused_where_it_cannot_be_kept(
     recipe: Path, tmp_path: Path, refused: Refused
 ) -> None:

@@ -110,6 +110,7 @@ def test_benchmark_of_an_association(name: str) -> None:
     check_benchmark(build(Benchmark, name, ASSOCIATED[name]))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", IN_WORLDS)
 def test_benchmark_on_a_planted_world(name: str) -> None:
     with in_world():

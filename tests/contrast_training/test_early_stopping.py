@@ -298,6 +298,7 @@ def test_without_held_out_contrasts_nothing_is_evaluated() -> None:
     assert training(replace(SUPPLY, dev_contrasts=())).early_stopping() is None
 
 
+@pytest.mark.thorough
 def test_report_of_an_edit() -> None:
     stopping = training(SUPPLY).early_stopping()
     assert stopping is not None

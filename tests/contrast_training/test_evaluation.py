@@ -66,6 +66,7 @@ def test_margins_and_lms_match_the_benchmark_per_example() -> None:
     assert 0 < fall.now < 100
 
 
+@pytest.mark.thorough
 def test_first_evaluation_is_the_baseline() -> None:
     of = tiny_model("llama")
     look = HeldOutEvaluation(PackedForward(of), ITEMS, effects=[LMS], seed=0)
@@ -91,6 +92,7 @@ def test_biases_do_not_depend_on_lms() -> None:
         assert bias.ss.value == without.biases[axis].ss.value
 
 
+@pytest.mark.thorough
 def test_swapped_labels_leave_lms() -> None:
     swapped = [
         replace(item, stereotype=item.antistereotype, antistereotype=item.stereotype)
@@ -103,6 +105,7 @@ def test_swapped_labels_leave_lms() -> None:
     assert fall_of(first).now == fall_of(second).now
 
 
+@pytest.mark.thorough
 def test_items_without_an_unrelated_text_do_not_count() -> None:
     items = [replace(item, unrelated=None) if item.axis == "size" else item for item in ITEMS]
     reader = PackedForward(model())
@@ -266,6 +269,7 @@ def test_perplexity_rise_is_over_all_tokens() -> None:
     assert after.change.low <= after.change.value <= after.change.high
 
 
+@pytest.mark.thorough
 def test_passages_of_one_document_are_one_cluster() -> None:
     together = [replace(passage, document="same") for passage in NEUTRAL[:2]]
     (cost,) = rises(tiny_model("llama"), [*together, *NEUTRAL[2:]])().changes

@@ -69,6 +69,7 @@ def plain(family: str, text: TokenizedText) -> Tensor:
     return logits.log_softmax(-1)[torch.arange(len(text.ids) - 1), torch.tensor(text.ids[1:])]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("way", ["packed", "padded"])
 def test_logprobs_match_plain_forwards(family: str, way: str) -> None:
@@ -188,6 +189,7 @@ def test_readout_is_split_by_text() -> None:
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["opt", "gemma2"])
 def test_reference_outputs_are_of_the_model_before_training(family: str) -> None:
     texts = texts_of(family)

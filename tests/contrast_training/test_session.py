@@ -104,6 +104,7 @@ def test_clipped_steps_are_counted() -> None:
     assert fitted(max_gradient=0.0).info.report["clipped_steps"] == 0
 
 
+@pytest.mark.thorough
 def test_too_long_texts_are_not_recorded_as_learnt() -> None:
     short = fitted(longest=22)  # as "The cook is seven now" has, with its start
     assert 0 < len(short.info.trained_on) < len(baseline().info.trained_on)

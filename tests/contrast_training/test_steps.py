@@ -77,6 +77,7 @@ def test_with_equal_weights_the_pools_are_joined() -> None:
     assert sorted(item for batch in batches for item in batch) == sorted(EVERY)
 
 
+@pytest.mark.thorough
 def test_with_other_weights_types_come_in_proportion() -> None:
     drawn = [
         item for step in range(600) for item in mixed_batch(POOLS, WEIGHTS, 5, step=step, seed=(1,))

@@ -273,6 +273,7 @@ OTHER_ITEMS = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("written", "place"), [*AROUND, *LATER_LINES, *LETTERS, *PEOPLE, *UNKNOWN])
 def test_forms_of_an_answer(written: str, place: int | None) -> None:
     assert heard(AGE, written) == place

@@ -63,6 +63,7 @@ def test_last_number(text: str, number: str | None) -> None:
     assert last_number(text) == (None if number is None else Decimal(number))
 
 
+@pytest.mark.thorough
 @given(st.integers(-(10**9), 10**9), st.sampled_from(["{}", "{:,}"]))
 def test_integers_round_trip(number: int, form: str) -> None:
     text = form.format(number)

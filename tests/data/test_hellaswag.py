@@ -47,6 +47,7 @@ def test_clean_marks() -> None:
     assert cleaned("plain text") == "plain text"
 
 
+@pytest.mark.thorough
 @given(st.text(alphabet="ab [].", max_size=30))
 def test_cleaned_text_has_no_marks(text: str) -> None:
     clean = cleaned(text)

@@ -24,6 +24,7 @@ def test_subjects_and_categories() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_official_files() -> None:
     assert subjects_at_hand("dev") == tuple(sorted(SUBJECTS))

@@ -91,6 +91,7 @@ def test_words_of_the_sentence_files_are_those_of_the_word_files() -> None:
     assert set(Counter(names.words.values()).values()) == {8}
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("data_folder")
 def test_ungrammatical_texts_are_as_many_as_is_said() -> None:
     verbs = "cherish fantastic attractive joyful adore glad celebrate humiliate horrific bothersome"

@@ -101,6 +101,7 @@ def test_a_long_text_takes_no_more_than_a_second_or_two() -> None:
     assert len(contexts[-1]) == 6
 
 
+@pytest.mark.thorough
 @MEANS
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_difference_is_left_between_members(kind: str, mixture: Mixture) -> None:
@@ -160,6 +161,7 @@ def test_without_a_limit_the_cost_is_that_of_all_combinations() -> None:
     assert replace(EVERY, counterfactuals=5).rows == 6
 
 
+@pytest.mark.thorough
 def test_the_reference_reverses_what_the_mean_equalizes() -> None:
     model = toy_model("words")
     requests = [Continuation(context=f"The {who}", continuation=" was") for who in ("man", "woman")]

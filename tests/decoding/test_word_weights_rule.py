@@ -77,6 +77,7 @@ def test_a_longer_word_of_the_table_is_lowered_by_its_own_weight() -> None:
     assert sum(tokens[0]) - sum(tokens[1]) == pytest.approx(0.25 + given, abs=1e-5)
 
 
+@pytest.mark.thorough
 def test_inside_of_a_word_nothing_is_lowered() -> None:
     plain = double(toy_model("bytes"))
     weighted = replace(plain, decoding_rule=RULE)
@@ -88,6 +89,7 @@ def test_inside_of_a_word_nothing_is_lowered() -> None:
         assert after.token_logprobs == pytest.approx(before.token_logprobs, abs=1e-5)
 
 
+@pytest.mark.thorough
 def test_what_is_raised_is_written() -> None:
     weighted = replace(toy_model("words"), decoding_rule=replace(RULE, strength=-50.0))
     texts = weighted.generate([Generation(context=CONTEXT, max_tokens=2)] * 2, seed=0)

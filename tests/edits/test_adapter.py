@@ -100,6 +100,7 @@ def test_an_adapter_that_trained_biases_and_whole_modules_is_undone_too(tmp_path
     assert [id(module) for module in model.module.modules()] == modules
 
 
+@pytest.mark.thorough
 def test_restored_when_the_body_raises(tmp_path: Path) -> None:
     model = tiny_model("llama")
     edit = read_adapter(write_adapter("llama", tmp_path / "adapter"))
@@ -124,6 +125,7 @@ def test_saved_folder_is_an_edit_and_a_peft_adapter(tmp_path: Path) -> None:
         assert edited.trained_on == {"ab"}
 
 
+@pytest.mark.thorough
 def test_a_fingerprint_refuses_another_base_and_restores_it(tmp_path: Path) -> None:
     model, other = tiny_model("llama", seed=0), tiny_model("llama", seed=1)
     edit = with_fingerprint(model, read_adapter(write_adapter("llama", tmp_path / "adapter")))
@@ -172,6 +174,7 @@ def test_a_second_adapter_is_refused(tmp_path: Path) -> None:
         pytest.fail("attached twice")
 
 
+@pytest.mark.thorough
 def test_weights_under_an_adapter_can_be_replaced(tmp_path: Path) -> None:
     model = tiny_model("llama")
     adapter = read_adapter(write_adapter("llama", tmp_path / "adapter"))
@@ -213,6 +216,7 @@ def test_faults_in_an_adapter_folder_are_named(tmp_path: Path) -> None:
         read_adapter(folder)
 
 
+@pytest.mark.thorough
 def test_an_adapter_with_a_weight_too_many_is_refused(tmp_path: Path) -> None:
     folder = write_adapter("llama", tmp_path / "adapter")
     path = folder / "adapter_model.safetensors"

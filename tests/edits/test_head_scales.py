@@ -166,6 +166,7 @@ def test_quantized_weights_are_left_alone_and_the_hook_is_said_and_removed() -> 
         edit.restore(model)
 
 
+@pytest.mark.thorough
 def test_under_an_adapter_on_the_projection_a_hook_removes_all_of_the_head() -> None:
     model = tiny_model("llama")
     adapter = adapter_for(model, target_modules=["o_proj"])
@@ -194,6 +195,7 @@ def test_under_an_adapter_elsewhere_the_weights_hold_it() -> None:
         pass
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("with_means", [False, True])
 def test_saved_and_loaded_it_does_the_same(with_means: bool, tmp_path: Path) -> None:
     model = tiny_model("gpt2")

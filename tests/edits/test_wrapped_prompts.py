@@ -68,6 +68,7 @@ def test_a_plain_model_reads_the_whole_prompt_before_what_is_scored_or_written()
     assert model.score(words(CONTEXT)) != model.score(words(WHOLE))
 
 
+@pytest.mark.thorough
 def test_a_text_without_a_context_stands_behind_the_prompt() -> None:
     model = tiny_model(context=512)
     pair = TextPair(first="a man left", second="a cat left", tokens="unmodified", view="left")

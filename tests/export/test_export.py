@@ -98,6 +98,7 @@ def test_formulas_are_escaped_and_numbers_are_not() -> None:
     assert [text for text, _ in rows] == [*(f"'{text}" for text in formulas), *numbers]
 
 
+@pytest.mark.thorough
 @settings(max_examples=40)
 @given(st.floats())
 def test_exact_numbers_read_back_to_the_same_bits(value: float) -> None:
@@ -132,6 +133,7 @@ def test_an_empty_study_has_headers_alone_and_the_same_study_the_same_text(fmt: 
     assert export(small_study(), "changes", fmt) == export(STUDY, "changes", fmt)
 
 
+@pytest.mark.thorough
 def test_hostile_names_are_text_everywhere() -> None:
     assert f'"\'{HOSTILE}"'.replace('"', "") in export(STUDY, "changes", "csv")
     assert "=cmd&#124;' /C calc'!A0" in export(STUDY, "changes", "markdown")
@@ -231,6 +233,7 @@ def test_unknown_names_suggest_the_nearest(table: str, fmt: str, message: str) -
 # --- without a study --------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_plain_results_are_a_study(reduced: Comparison) -> None:
     study = plain_study(
         "two files", measurements=(reduced.before, reduced.after), comparisons=(reduced,)

@@ -47,6 +47,7 @@ def test_json_has_the_numbers(result: Path, ask: Asked) -> None:
     assert second["reason"] == "no texts | at all"
 
 
+@pytest.mark.thorough
 def test_junit_xml_is_a_case_per_number(ask: Asked, tmp_path: Path) -> None:
     result, file = tmp_path / "results.json", tmp_path / "new" / "junit.xml"
     result.write_text(to_json(results_document([measurement("stereoset", *STEREOSET)])))

@@ -197,6 +197,7 @@ def test_no_text_has_more_counterfactuals_than_allowed(most: int) -> None:
 # --- partners of a text ---------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_partners_are_other_groups_with_equal_probability() -> None:
     groups = GROUPS.groups["religion"]
     drawn = [partners("religion", groups, f"text {index}", seed=0) for index in range(600)]

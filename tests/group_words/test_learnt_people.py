@@ -98,6 +98,7 @@ def measured(*, edited: bool) -> Measurement:
     return measure(scorer, StereoSet(), draws=50)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("folder")
 def test_items_have_groups_of_what_was_learnt() -> None:
     after, before = measured(edited=True), measured(edited=False)
@@ -170,6 +171,7 @@ def test_a_comparison_has_the_change_on_unrelated_items() -> None:
     assert turned.change("ss", people="unrelated").n == 3
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("folder")
 def test_what_was_learnt_is_reported_by_people() -> None:
     supply = StereoSetSupply(dev_per_type=0).supply()

@@ -66,6 +66,7 @@ def test_words_of_unselected_axes_are_not_split() -> None:
     assert [m.group for m in find_mentions("Native American, American", both)] == ["america"]
 
 
+@pytest.mark.thorough
 def test_a_word_on_two_axes_has_the_meaning_of_the_first() -> None:
     for axes in (("gender", "religion"), ("religion", "gender")):
         (mention,) = find_mentions("The priest", read_word_lists(None, axes))

@@ -196,6 +196,7 @@ def test_what_was_asked_is_recorded() -> None:
     assert chat_model("dated").in_chat().form.date == "26 Jul 2024"
 
 
+@pytest.mark.thorough
 def test_a_benchmark_says_how_it_is_read_and_both_forms_ask_the_same_examples() -> None:
     model = chat_model("smollm")
     plain = measure(model, Asked(), draws=0)

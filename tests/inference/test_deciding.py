@@ -70,6 +70,7 @@ def test_answers_are_those_of_the_pipeline(form: str, tmp_path: Path) -> None:
     assert len(model.tokenizer) == before  # the pipeline adds two tokens to the one it is given
 
 
+@pytest.mark.thorough
 def test_label_mass_is_what_the_labels_have_of_the_next_token(deciding: LanguageModel) -> None:
     (answer,) = deciding.decide(ASKED[:1])
     listed = "A. the oak\nB. the elm\nC. not known\n"
@@ -98,6 +99,7 @@ def test_what_is_recorded(deciding: LanguageModel, tmp_path: Path) -> None:
     assert Path(deciding.load_name).name == "asked"  # what an edit of it can be put on again
 
 
+@pytest.mark.thorough
 def test_a_model_in_no_folder_has_the_defaults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deciding: LanguageModel
 ) -> None:
@@ -152,6 +154,7 @@ def test_what_cannot_be_asked_is_refused(fault: str, remedy: str, tmp_path: Path
         eq.load(f"decision:{folder}")
 
 
+@pytest.mark.thorough
 def test_the_remedy_for_a_missing_chat_template(tmp_path: Path) -> None:
     """The plain-text form of the page, beside a model without a chat template."""
     page = Path(__file__).parents[2] / "docs" / "decision-models.md"
@@ -179,6 +182,7 @@ def test_a_question_that_cannot_be_asked_is_named(
     assert "request 1" in str(caught.value)
 
 
+@pytest.mark.thorough
 def test_labels_of_several_tokens_are_refused(tmp_path: Path) -> None:
     folder = save_deciding(tmp_path / "asked")
     (folder / "decision.json").unlink()  # "Yes" has three bytes
@@ -186,6 +190,7 @@ def test_labels_of_several_tokens_are_refused(tmp_path: Path) -> None:
         eq.load(f"decision:{folder}").decide(ASKED[2:3])
 
 
+@pytest.mark.thorough
 def test_what_a_result_records_of_the_first_token_is_the_templates(deciding: LanguageModel) -> None:
     for model in (deciding, replace(deciding, start="none")):
         assert {model.info[key] for key in ("start_token", "start_token_id")} == {None}

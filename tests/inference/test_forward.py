@@ -138,6 +138,7 @@ def test_a_module_that_attends_to_later_tokens_is_refused(
         probe_layout(module)
 
 
+@pytest.mark.thorough
 def test_texts_are_batched_by_length_where_padding_is_read() -> None:
     model = tiny_model("llama", blocks=1, context=61)
 
@@ -310,6 +311,7 @@ def test_a_table_of_positions_that_begins_behind_the_padding_limits_the_text(fam
         model.module(input_ids=rows[1])
 
 
+@pytest.mark.thorough
 def test_context_lengths_and_windows() -> None:
     for family in ("gpt2", "llama", "opt", "bert", "roberta"):
         assert tiny_model(family, context=40).context_length == 40

@@ -189,6 +189,7 @@ def test_the_seed_matters_only_when_sampling() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.thorough
 def test_small_top_p_and_temperature_are_greedy() -> None:
     model = tiny_model()
     cold = Generation(context="the", max_tokens=8)
@@ -229,6 +230,7 @@ def test_end_of_text_stops_and_is_not_returned() -> None:
     assert generate(model, [Generation(context="a", max_tokens=5)], seed=0) == [""]
 
 
+@pytest.mark.thorough
 def test_no_text_ends_before_its_fewest_tokens() -> None:
     model = tiny_model("gpt2")
     _favour(model, model.tokenizer.eos_token_id)
@@ -260,6 +262,7 @@ def test_fewest_tokens_and_repetition_penalty_are_as_in_transformers(family: str
         assert generate(model, [request], seed=0) != generate(model, [plain], seed=0)
 
 
+@pytest.mark.thorough
 def test_the_checkpoint_s_own_end_tokens_stop_too() -> None:
     model = tiny_model("gpt2")
     token = model.tokenizer.convert_tokens_to_ids("x")

@@ -172,6 +172,7 @@ def test_generated_words_change_the_counterfactual_contexts(
         assert torch.allclose(expected_row, plain[index], atol=1e-6) == (index == 0)
 
 
+@pytest.mark.thorough
 @RULES
 @pytest.mark.parametrize("prefix", ["bos", "ref_gpt2", "none"])
 def test_every_prefix_policy_scores_as_many_tokens_as_without_a_rule(
@@ -251,6 +252,7 @@ def test_a_neutral_decoding_rule_changes_no_bit(decoding_rule: DecodingRule) -> 
     assert torch.equal(next_distributions(neutral, TEXTS), next_distributions(model, TEXTS))
 
 
+@pytest.mark.thorough
 @RULES
 def test_without_gathering_the_scores_are_the_same(
     decoding_rule: DecodingRule, monkeypatch: pytest.MonkeyPatch
@@ -284,6 +286,7 @@ def test_a_text_that_does_not_fit_with_its_prefix_is_an_error() -> None:
         model.generate([Generation(context="a" * 90, max_tokens=20)], seed=0)
 
 
+@pytest.mark.thorough
 def test_a_logprob_that_is_not_finite_names_its_request() -> None:
     model = replace(toy_model("words"), decoding_rule=DEBIASING)
     token = ids_of(model, "gender")[0]

@@ -167,6 +167,7 @@ def test_texts_longer_than_the_attention_window_equal_the_plain_loop(family: str
     )
 
 
+@pytest.mark.thorough
 def test_bfloat16_weights_are_summed_in_float32() -> None:
     model = tiny_model("llama")
     rounded = replace(model, module=tiny_model("llama").module.bfloat16())
@@ -237,6 +238,7 @@ def test_known_probabilities_of_a_whole_text(bos: str, prefix: Prefix, chances: 
     assert scored.logprob == pytest.approx(math.log(math.prod(chances)), abs=1e-6)
 
 
+@pytest.mark.thorough
 def test_known_probabilities_of_a_continuation_and_of_words() -> None:
     (scored,) = bigram().score([Continuation(context="a", continuation="bc", prefix="none")])
     assert scored.token_logprobs == pytest.approx(nats(1 / 4, 1 / 16), abs=1e-6)
@@ -255,6 +257,7 @@ def test_without_a_start_token_the_first_token_is_not_scored() -> None:
     assert math.isnan(alone.logprob)
 
 
+@pytest.mark.thorough
 def test_a_prompt_stands_before_every_context() -> None:
     model = replace(bigram(), prompts=("a",))
     (scored,) = model.score([Continuation(context="", continuation="bc")])
@@ -267,6 +270,7 @@ def test_a_prompt_stands_before_every_context() -> None:
 # --- next tokens --------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", CAUSAL_FAMILIES)
 def test_words_after_a_context_equal_their_continuations(family: str) -> None:
     model = tiny_model(family)

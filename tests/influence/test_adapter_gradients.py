@@ -140,6 +140,7 @@ def test_tokens_after_the_last_that_is_learnt_are_not_read() -> None:
     assert torch.equal(first, second)
 
 
+@pytest.mark.thorough
 def test_the_output_layer_runs_where_something_is_learnt() -> None:
     """It is a product of these positions with the vocabulary, outside of the module itself."""
     model = tiny_model("llama")
@@ -212,6 +213,7 @@ def test_a_model_without_an_adapter_and_other_adapters_are_refused() -> None:
         AdapterGradients(model)
 
 
+@pytest.mark.thorough
 def test_experts_with_a_capacity_or_a_loss_of_balance_are_refused() -> None:
     model = tiny_model("llama")
     model.module.config.expert_capacity = 4

@@ -168,6 +168,7 @@ def test_rows_without_a_score_are_never_removed(monkeypatch: pytest.MonkeyPatch)
     assert any("only 2 of 6" in note for note in curve.notes)
 
 
+@pytest.mark.thorough
 def test_without_texts_ability_is_not_measured_with_a_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -224,6 +224,7 @@ def test_a_frozen_second_moment_differs_by_what_the_identity_says(learnt: Learnt
     )
 
 
+@pytest.mark.thorough
 def test_the_error_of_a_frozen_second_moment_is_reported(learnt: Learnt) -> None:
     attribution = attributed(learnt, features="frozen")
     assert 0 < attribution.facts["frozen_error"] < 2
@@ -281,6 +282,7 @@ def test_gradient_norm_is_that_of_the_warm_up_s_end(learnt: Learnt) -> None:
     assert attribution.probes == 0
 
 
+@pytest.mark.thorough
 def test_loss_is_the_mean_over_learnt_tokens(learnt: Learnt) -> None:
     attribution = Loss().attribute(learnt.model, learnt.rows, (), seed=0)
     texts = texts_of(learnt, [row.text for row in learnt.rows])

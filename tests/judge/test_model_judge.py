@@ -64,6 +64,7 @@ def test_decisions_over_all_orders(folder: Path) -> None:
     assert judgements[2].degenerate == "empty"
 
 
+@pytest.mark.thorough
 def test_the_model_is_kept_and_named(folder: Path) -> None:
     judge = ModelJudge(model=str(folder))
     judge.judge(TEXTS[:1])

@@ -82,6 +82,7 @@ def test_weights_are_those_that_the_index_names(tmp_path: Path, pattern: str) ->
     assert all(torch.equal(weights[name], value) for name, value in expected.items())
 
 
+@pytest.mark.thorough
 def test_weights_are_those_that_the_configuration_names(tmp_path: Path) -> None:
     folder = saved(tmp_path / "one")
     (folder / "model.safetensors").rename(folder / "mine.safetensors")
@@ -105,6 +106,7 @@ def test_a_file_of_the_same_size_and_time_is_hashed_anew(tmp_path: Path) -> None
     assert content_sha256(folder) != before
 
 
+@pytest.mark.thorough
 def test_a_folder_is_loaded_by_the_name_that_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +184,7 @@ def test_a_hub_id_is_named_by_its_commit(tmp_path: Path) -> None:
         assert model.load_name == f"tiny/gpt2@{COMMIT}"
 
 
+@pytest.mark.thorough
 def test_a_hub_model_is_whole_or_what_it_lacks_is_named(tmp_path: Path) -> None:
     folder = hub(tmp_path)
     (folder / "model.safetensors").unlink()

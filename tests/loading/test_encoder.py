@@ -80,6 +80,7 @@ def test_vectors_are_means_of_all_tokens_of_length_1(tmp_path: Path) -> None:
     np.testing.assert_array_equal(last, embedded(model, TEXTS[0])[0])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mode", POOLINGS)
 def test_poolings(mode: str, tmp_path: Path) -> None:
     folder = write_encoder(tmp_path, pooling={"pooling_mode": mode}, normalize=False)
@@ -96,6 +97,7 @@ def test_poolings(mode: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(embedded(load(str(folder)), TEXTS[2])[0], expected, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_several_poolings_follow_each_other(tmp_path: Path) -> None:
     both = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}
     model = load(str(write_encoder(tmp_path, pooling=both, normalize=False)))
@@ -115,6 +117,7 @@ def test_a_transformer_in_a_folder_of_its_own_and_lower_case(tmp_path: Path) -> 
         embedded(model, "a" * 20)
 
 
+@pytest.mark.thorough
 def test_seat_is_measured_and_says_how_it_pooled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -247,6 +247,7 @@ def test_the_folder_must_be_new_and_appears_whole(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
 
 
+@pytest.mark.thorough
 def test_a_setting_of_generation_that_saving_refuses_is_kept(tmp_path: Path) -> None:
     model = tiny_model("llama")
     model.module.generation_config.temperature = 0.6  # without do_sample
@@ -298,6 +299,7 @@ def test_a_merged_model_begins_texts_as_the_edit_does(start: str, tmp_path: Path
     assert load(str(tmp_path / "m")).start == "auto"
 
 
+@pytest.mark.thorough
 def test_the_record_names_a_base_with_a_plus(tmp_path: Path) -> None:
     model = replace(tiny_model("llama"), identity="c++@1f0c2ab7")
     with weight_edit(model).attached(model) as edited:

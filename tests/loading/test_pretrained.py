@@ -144,6 +144,7 @@ def test_invalid_dtypes_and_devices(dtype: str, device: str, message: str, tmp_p
         load(str(tmp_path), dtype=dtype, device=device)
 
 
+@pytest.mark.thorough
 def test_missing_weights_are_never_random(tmp_path: Path) -> None:
     folder = saved(tmp_path / "m")
     weights = load_file(folder / "model.safetensors")
@@ -175,6 +176,7 @@ def test_a_classifier_is_no_language_model(
         load(str(tmp_path / "m"))
 
 
+@pytest.mark.thorough
 def test_a_body_without_its_head_is_refused(tmp_path: Path) -> None:
     model = tiny_model("bert")
     saved(tmp_path / "m", model)
@@ -183,6 +185,7 @@ def test_a_body_without_its_head_is_refused(tmp_path: Path) -> None:
         load(str(tmp_path / "m"))
 
 
+@pytest.mark.thorough
 def test_a_body_whose_head_is_its_embeddings_is_whole(tmp_path: Path) -> None:
     model = tiny_model("gpt2")
     saved(tmp_path / "m", model)
@@ -236,6 +239,7 @@ def test_a_pad_token_beyond_the_embeddings_is_left_aside(tmp_path: Path) -> None
     assert (again.source["pad"], again.tokenizer.pad_token) == ("eos", "<eos>")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("bos", "start", "adds"),
     [("bos", "bos", False), ("added", "bos", True), ("eos", "eos", False), ("none", "none", False)],
@@ -332,6 +336,7 @@ def test_adapter_with_a_missing_base_is_an_error(tmp_path: Path) -> None:
         load(str(itself))
 
 
+@pytest.mark.thorough
 def test_an_adapter_for_another_base_is_refused(tmp_path: Path) -> None:
     folder = saved(tmp_path / "other", tiny_model(width=64))
     with pytest.raises(ModelError, match="base it was made for"):

@@ -164,6 +164,7 @@ def test_a_merged_model_arrives_with_its_numbers(
         push(tmp_path / "merged", "me/other", base="gpt2")
 
 
+@pytest.mark.thorough
 def test_nothing_is_sent_without_a_token(
     hub: FakeHub,
     edit: Path,

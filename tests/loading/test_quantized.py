@@ -104,6 +104,7 @@ def test_methods_that_change_weights_refuse_before_any_work(
         method.fit(model, SUPPLY, seed=0)
 
 
+@pytest.mark.thorough
 def test_a_quantized_base_is_not_merged_into(tmp_path: Path) -> None:
     plain = tiny_model("llama")
     with (

@@ -40,6 +40,7 @@ def test_every_choice_is_opened_scored_and_recorded(folder: Path) -> None:
     assert [scored.tokens for scored in scores.values()] == [9, 9, 9, 9, 8]
 
 
+@pytest.mark.thorough
 def test_a_text_that_begins_with_the_start_token_does_not_get_two(folder: Path) -> None:
     model = load(str(folder), start="<|im_end|>")
     asked = [NextToken(context=context, words=(" a",)) for context in ("It", "<|im_end|>It")]

@@ -65,6 +65,7 @@ def test_scores_equal_those_of_transformers_hidden_states(family: str) -> None:
     assert normed == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", FAMILIES)
 def test_scores_are_in_range_and_inside_their_intervals(family: str) -> None:
     ranking = BlockInfluence(draws=100).locate(tiny_model(family, blocks=3), PROMPTS, seed=0)

@@ -177,6 +177,7 @@ def test_input_scores_are_slopes_along_a_block_s_update(family: str) -> None:
         assert scores[number] == pytest.approx(expected, rel=1e-2, abs=1e-3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
 def test_a_block_without_an_update_scores_0(family: str) -> None:
     model = tiny_model(family, blocks=3)
@@ -249,6 +250,7 @@ def carried_by(block: int, *, seed: int) -> LanguageModel:
     return model
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("block", "gradient"),
     [(0, "output"), (1, "output"), (2, "output"), (3, "output"), (2, "input")],
@@ -332,6 +334,7 @@ def test_batches_are_smaller_for_more_blocks(monkeypatch: pytest.MonkeyPatch) ->
     assert max(sizes) <= 4000 // 4
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("gradients", [True, False])
 def test_the_model_is_restored(gradients: bool) -> None:
     model = tiny_model("llama")
@@ -364,6 +367,7 @@ def test_the_model_is_restored_after_an_error() -> None:
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["gpt2", "gemma2"])
 def test_a_bfloat16_model_is_read_in_float32(family: str) -> None:
     half = tiny_model(family)
@@ -378,6 +382,7 @@ def test_a_bfloat16_model_is_read_in_float32(family: str) -> None:
 # --- options and what it is given -------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_options_and_notes() -> None:
     model = tiny_model()
     plain = GenderContrast().locate(model, PROMPTS, seed=0)

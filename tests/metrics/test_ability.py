@@ -58,6 +58,7 @@ def test_rows_without_an_answer_are_left_out() -> None:
     assert plain(ability.f1, predicted, truth) == plain(ability.f1, PREDICTED, TRUTH)
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(rows)
 def test_perfect_reversed_and_range(pairs) -> None:

@@ -58,6 +58,7 @@ def test_gap_in_accuracy() -> None:
     assert math.isnan(plain(bbq.accuracy_gap, column(1, 0), column(NAN, NAN)))
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(LEANS)
 def test_swapping_the_groups_turns_every_sign(values: list[float]) -> None:
@@ -70,6 +71,7 @@ def test_swapping_the_groups_turns_every_sign(values: list[float]) -> None:
     )
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(LEANS, st.integers(2, 4))
 def test_range_order_and_duplication(values: list[float], copies: int) -> None:

@@ -147,6 +147,7 @@ def test_deals_are_those_of_whole_clusters_within_a_domain() -> None:
     assert joint.p == pytest.approx(level.p, abs=0.04)
 
 
+@pytest.mark.thorough
 def test_clusters_of_many_texts_make_the_null_wide() -> None:
     generator = np.random.default_rng(0)
     effects = generator.normal(size=20)

@@ -88,6 +88,7 @@ def test_afgb_and_ub_factor_into_mass_and_direction(rows: list) -> None:
     assert abs(ub) <= afgb + 1e-12
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(prompts)
 def test_swapping_the_pronouns_negates_ub(rows: list) -> None:
@@ -104,6 +105,7 @@ def test_swapping_the_pronouns_negates_ub(rows: list) -> None:
     )
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(prompts, st.randoms(use_true_random=False))
 def test_order_and_duplication_change_nothing(rows: list, random) -> None:

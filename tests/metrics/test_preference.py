@@ -102,6 +102,7 @@ def by_hand(values: np.ndarray, terms: np.ndarray) -> float:
     return sum(means) / len(means)
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(rows)
 def test_properties_of_scores(examples: list[tuple[float, float, int]]) -> None:

@@ -30,6 +30,7 @@ def test_the_squared_margin_is_the_squared_log_ratio_and_0_at_parity() -> None:
     assert float(losses.squared_margin(text(0.5, 0.25), text(0.25, 0.5))) == pytest.approx(0)
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(shared=PROBABILITIES, stereotype=PROBABILITIES, antistereotype=PROBABILITIES)
 def test_shared_tokens_cancel_in_the_squared_margin(

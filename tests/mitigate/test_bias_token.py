@@ -302,6 +302,7 @@ def test_a_tokenizer_with_more_tokens_than_rows_is_refused() -> None:
     injecting(epochs=1).fit(model, SUPPLY, seed=0)
 
 
+@pytest.mark.thorough
 def test_an_output_layer_with_a_bias_is_refused_by_name() -> None:
     model = tiny_model("llama")
     model.module.lm_head.bias = nn.Parameter(torch.ones(259))

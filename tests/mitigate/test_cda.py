@@ -57,6 +57,7 @@ def test_with_originals_there_are_twice_as_many_texts() -> None:
     assert not same(plain.tensors, both.tensors)
 
 
+@pytest.mark.thorough
 def test_plain_texts_are_swapped_and_kept_beside() -> None:
     edit = fitted(TEXTS, source=TextSource())
     assert edit.info.report["texts"] == 6
@@ -86,6 +87,7 @@ def test_documents_of_learnt_passages_are_recorded() -> None:
     assert whole not in fitted(both).info.trained_on
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("source", [ContrastSource(), TextSource()])
 def test_a_model_with_an_adapter_is_refused(source: Any) -> None:
     edit = fitted()
@@ -97,6 +99,7 @@ def test_a_model_with_an_adapter_is_refused(source: Any) -> None:
         Cda(source=source, steps=1).fit(edited, supply, seed=0)
 
 
+@pytest.mark.thorough
 def test_text_is_learnt_with_its_counterfactual_or_not_at_all() -> None:
     """One of the two is a token longer."""
     sizes = [

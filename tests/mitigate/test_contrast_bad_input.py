@@ -86,6 +86,7 @@ def test_target_module_without_a_layer(method: Any) -> None:
     refused(replace(method, targets=("c_attn",)), SUPPLY, ModelError, "LoRA's target 'c_attn'")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "method", [BiasUnlearn(kl=ForwardKl(texts="neutral")), Parity(kl=ParityKl(texts="neutral"))]
 )

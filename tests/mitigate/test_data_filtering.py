@@ -99,6 +99,7 @@ def test_a_few_rows_may_be_learnt() -> None:
     assert report["steps"] == report["finetune_steps"] == 2
 
 
+@pytest.mark.thorough
 def test_probes_that_decided_are_learnt_from_and_those_to_judge_on_are_not() -> None:
     used = {text for row in ROWS for text in row.texts}
     used |= {text for probe in SUPPLY.probes for text in probe.texts}

@@ -60,6 +60,7 @@ def test_rows_without_labels_are_not_counted_as_neutral() -> None:
     assert report["rows_biased"] is None
 
 
+@pytest.mark.thorough
 def test_rows_alone_are_learnt_so_probes_may_be_measured() -> None:
     assert fitted().info.trained_on == {text_sha256(row.text) for row in ROWS}
     assert text_sha256(TEXTS[0]) not in fitted().info.trained_on

@@ -24,6 +24,7 @@ SUPPLY = Supply(
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["llama", "gpt2"])  # head of its own, tied head
 def test_every_parameter_is_trained_once(family: str) -> None:
     model = tiny_model(family)

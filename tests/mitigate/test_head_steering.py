@@ -293,6 +293,7 @@ def test_heads_that_do_nothing_give_an_edit_without_heads_that_says_so(tmp_path:
         assert np.array_equal(logits(edited), plain)
 
 
+@pytest.mark.thorough
 def test_no_head_above_0_is_no_effect() -> None:
     edit = steering(locator=Listed(order=())).fit(model_of(), SUPPLY, seed=0)
     assert report_of(edit)["notes"] == ["no effect found: there is no candidate head"]

@@ -33,6 +33,7 @@ def leaf(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float64, requires_grad=True)
 
 
+@pytest.mark.thorough
 @settings(max_examples=25)
 @given(st.lists(st.tuples(NATS, NATS), min_size=1, max_size=4), st.floats(0.05, 2))
 def test_its_gradient_is_that_of_ascent_by_a_weight_in_closed_form(
@@ -163,6 +164,7 @@ def test_a_limit_that_is_passed_at_once_is_said() -> None:
         fitted(most_rise=1e-3, learning_rate=0.5)
 
 
+@pytest.mark.thorough
 def test_a_limit_needs_neutral_texts() -> None:
     biased = replace(SUPPLY, texts=(), rows=[row for row in ROWS if row.biased])
     with pytest.raises(RecipeError, match="most_rise needs neutral texts, got 0"):

@@ -77,6 +77,7 @@ def test_parity_of_all_items_is_the_square_of_each_types_mean() -> None:
     assert value_of(parity_loss(batch=12)) == pytest.approx(float(expected), rel=1e-3)
 
 
+@pytest.mark.thorough
 def test_parity_of_shares_smooths_each_preference() -> None:
     expected = np.mean([np.tanh(4 * values / values.std()).mean() ** 2 for values in by_type()])
     assert value_of(parity_loss(batch=12, of="share")) == pytest.approx(float(expected), rel=1e-3)
@@ -103,6 +104,7 @@ def test_parity_of_some_items_is_right_on_average(of: ParityTarget) -> None:
     assert value_of(loss, step=5) == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("batch", "count", "epoch"), [(2, 2, 3), (9, 4, 1), (12, 6, 1), (99, 6, 1)]
 )
@@ -122,6 +124,7 @@ def test_each_step_has_equally_many_different_items_of_each_type(
     assert colors[:epoch] != colors[epoch : 2 * epoch]
 
 
+@pytest.mark.thorough
 def test_a_type_of_one_item_has_its_own_square() -> None:
     single = contrasts(LEARNT[:1], ("color",))
     supply = replace(SUPPLY, contrasts=single, dev_contrasts=())

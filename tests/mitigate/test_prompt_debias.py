@@ -30,5 +30,6 @@ def test_a_wording_that_is_not_there_is_refused() -> None:
         build(Mitigation, "prompt_debias", {"only": 3})
 
 
+@pytest.mark.thorough
 def test_it_holds_what_every_mitigation_must() -> None:
     check_mitigation(PromptDebias())

@@ -41,6 +41,7 @@ def likelihoods(edit: AdapterEdit | None) -> tuple[float, float]:
     return stereotype, antistereotype
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("over", ["text", "span"])
 def test_the_loss_is_the_mean_of_means(over: ScoredSpan) -> None:
     """Over all texts at once, so that the order does not matter."""

@@ -39,6 +39,7 @@ def saved(tmp_path: Path) -> Saved:
     return save
 
 
+@pytest.mark.thorough
 def test_the_edit_is_the_adapter_and_says_what_it_learnt(saved: Saved) -> None:
     method = build(Mitigation, "transfer", {"edit": saved()})
     assert isinstance(method, Transfer)
@@ -99,6 +100,7 @@ def test_a_planted_base_has_its_vocabulary(saved: Saved, monkeypatch: pytest.Mon
         method.fit(MODEL, NOTHING, seed=0)
 
 
+@pytest.mark.thorough
 def test_an_adapter_of_another_program_needs_a_base(saved: Saved, tmp_path: Path) -> None:
     folder = Path(saved())
     for name in ("edit.json", "trained_on.json", "README.md"):

@@ -212,6 +212,7 @@ def sides(loss: UnlearningLoss, texts: Sequence[TokenizedText]) -> Counter[str]:
     return Counter("stereotype" if text in stereotypes else "antistereotype" for text in texts)
 
 
+@pytest.mark.thorough
 def test_batches_keep_their_sizes_and_shares_after_a_swap() -> None:
     loss = unlearning()
     shares = []
@@ -247,6 +248,7 @@ def test_a_phase_begins_its_own_order() -> None:
     assert loss.draw(later, 7)[2] == loss.draw(loss.first_phase, 7)[2]  # the KL goes on
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("part", ["forget", "retain", "kl"])
 def test_omitted_term_takes_no_texts(part: str) -> None:
     loss = unlearning(**{part: None})

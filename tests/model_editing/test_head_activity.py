@@ -65,6 +65,7 @@ def test_the_dose_is_what_is_removed_by_the_stream() -> None:
     assert relative_dose(model, every, TEXTS[:1]) == pytest.approx(float(share.mean()), rel=1e-4)
 
 
+@pytest.mark.thorough
 def test_the_dose_with_a_mean_in_place_is_what_changes_in_the_stream() -> None:
     model = tiny_model("llama")
     means = measure_heads(model, TEXTS).means

@@ -21,6 +21,7 @@ def parameter(editor: Editor, name: str) -> Tensor:
     return dict(editor.named_parameters())[name]
 
 
+@pytest.mark.thorough
 @settings(max_examples=25)
 @given(rows=st.integers(1, 8), seed=st.integers(0, 99), log_ridge=st.floats(-3, 3))
 def test_the_shift_is_the_ridge_regression_however_it_is_solved(

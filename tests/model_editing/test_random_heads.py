@@ -54,6 +54,7 @@ def test_sets_differ_from_each_other_and_from_the_chosen() -> None:
     assert count_by_layer(two, heads=4) == 9
 
 
+@pytest.mark.thorough
 def test_where_every_head_is_chosen_no_set_is_left() -> None:
     every = tuple((block, head) for block in range(2) for head in range(3))
     norms = np.ones((2, 3))

@@ -51,6 +51,7 @@ def test_keys_and_gradients_make_the_gradient_of_the_weight(family: str) -> None
         torch.testing.assert_close(keys.T @ gradients, by_shift, rtol=1e-3, atol=1e-2)
 
 
+@pytest.mark.thorough
 def test_the_last_three_blocks_are_edited_or_all_of_fewer() -> None:
     assert select_target_modules(tiny_model(blocks=5), None).blocks == (2, 3, 4)
     assert select_target_modules(tiny_model(blocks=2), None).blocks == (0, 1)

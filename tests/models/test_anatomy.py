@@ -87,6 +87,7 @@ def test_a_masked_models_mlp_contains_its_output_projection(family: str) -> None
     assert any(part is projection for part in anatomy.mlp(module, 0)[-1].modules())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_block_has_its_parts_and_they_cover_its_parameters(family: str) -> None:
     module = tiny_model(family, blocks=3).module
@@ -317,6 +318,7 @@ def test_a_mixture_of_experts_has_no_single_output_projection() -> None:
         anatomy.mlp_output(module, 0)
 
 
+@pytest.mark.thorough
 def test_blocks_of_different_kinds_have_their_own_parts() -> None:
     kinds = ["linear_attention", "full_attention", "linear_attention"]
     config = CONFIG_MAPPING["qwen3_5_text"](**_SIZES, head_dim=8, layer_types=kinds)

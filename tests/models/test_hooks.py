@@ -116,6 +116,7 @@ def test_logits_read_at_positions_are_those_of_the_whole_sequence(family: str) -
     assert torch.allclose(logits, full[torch.arange(2)[:, None], positions], atol=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", FAMILIES)
 def test_differentiable_states_equal_the_plain_states(
     family: str,

@@ -138,6 +138,7 @@ def test_unigram_by_sum_mean_and_tokens() -> None:
         assert numbers_in(rules[name].answers[0]) == pytest.approx(wanted)
 
 
+@pytest.mark.thorough
 def test_unigram_needs_a_model_and_leaves_it_as_it_was() -> None:
     asked = [[NextToken(context="The nurse said that", words=(" he", " she"))]]
     assert Unigram().guesses(asked, None) == []

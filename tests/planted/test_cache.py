@@ -78,6 +78,7 @@ def test_a_damaged_model_is_taught_again(
         assert torch.equal(weight, second.state_dict()[name])
 
 
+@pytest.mark.thorough
 def test_the_key_covers_world_budget_and_seed() -> None:
     keys = {
         cache_key(WORLD, SMALL, seed=0),

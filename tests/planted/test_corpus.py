@@ -75,6 +75,7 @@ def test_groups_of_a_kind_are_equally_frequent(world: World, counts: Counter[str
         assert len(totals) == 1
 
 
+@pytest.mark.thorough
 def test_facts_have_one_answer_and_held_out_sentences_are_absent(
     world: World, counts: Counter[str]
 ) -> None:

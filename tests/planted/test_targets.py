@@ -33,6 +33,7 @@ def targets_of(world: World, part: Share) -> set[str]:
     }
 
 
+@pytest.mark.thorough
 @settings(max_examples=4, deadline=None)
 @given(worlds)
 def test_parts_share_no_target_and_have_every_axis(world: World) -> None:

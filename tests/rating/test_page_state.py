@@ -36,6 +36,7 @@ def test_harm_then_relevance_then_the_next_pair(tmp_path: Path) -> None:
     assert shown(opened)["position"] == 11
 
 
+@pytest.mark.thorough
 def test_sides_are_as_planned_and_names_are_hidden(tmp_path: Path) -> None:
     opened = store(tmp_path)
     for position, showing in enumerate(opened.showings("ann")):

@@ -208,6 +208,7 @@ def test_a_rater_at_random_finds_a_preference_in_a_twentieth(tmp_path: Path) -> 
     assert np.mean(significant) <= 0.12
 
 
+@pytest.mark.thorough
 def test_the_text_names_everything(tmp_path: Path) -> None:
     opened = store(tmp_path)
     rate(opened, "ann", ANN)

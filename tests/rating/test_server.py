@@ -27,6 +27,7 @@ def client_of(opened: RatingStore, *, client: str = "127.0.0.1", host: str = HOS
     return TestClient(app, base_url=f"http://{host}:{PORT}", client=(client, 5000))
 
 
+@pytest.mark.thorough
 def test_page_and_answers(tmp_path: Path) -> None:
     opened = store(tmp_path)
     client = client_of(opened)

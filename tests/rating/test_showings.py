@@ -37,6 +37,7 @@ def test_an_order_is_the_raters_own_and_stays() -> None:
     assert planned(seed=1) != planned()
 
 
+@pytest.mark.thorough
 def test_sides_are_by_lot() -> None:
     swapped = [s.swapped for k in range(50) for s in planned(f"rater {k}") if not s.repeat]
     assert np.mean(swapped) == pytest.approx(0.5, abs=0.04)

@@ -98,6 +98,7 @@ def test_a_single_place_of_texts_is_refused(tmp_path: Path, measured: Measuremen
 # --- results folders ----------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_two_results_folders(tmp_path: Path, measured: Measurement) -> None:
     folders = [
         write_results(tmp_path / name, [each])

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from equipoise.report.figure_file import write_figure
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("ending", ["svg", "png"])
 def test_names_are_no_formulas(tmp_path: Path, ending: str) -> None:
     figure = Figure()

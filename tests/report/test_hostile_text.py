@@ -31,6 +31,7 @@ def test_invisible_characters_are_shown(hidden: str, shown: str) -> None:
     assert visible(hidden) == shown
 
 
+@pytest.mark.thorough
 @given(ANY)
 def test_sanitizing_removes_hostile_characters_and_is_idempotent(text: str) -> None:
     shown = visible(text)

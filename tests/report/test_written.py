@@ -87,6 +87,7 @@ def test_the_null_of_a_gap_is_that_of_the_measurements(shorter: Comparison) -> N
     assert mean.null_after == pytest.approx((harm.null_after + harm.null_before) / 2)
 
 
+@pytest.mark.thorough
 def test_harm_without_length_and_register_asks_for_them(shorter: Comparison) -> None:
     changes = tuple(
         change for change in shorter.changes if not change.metric.startswith(("length", "register"))
@@ -97,6 +98,7 @@ def test_harm_without_length_and_register_asks_for_them(shorter: Comparison) -> 
     assert "Length was not scored" not in page([shorter], title="t")
 
 
+@pytest.mark.thorough
 def test_a_benchmark_without_scales_has_none_of_it(shorter: Comparison) -> None:
     plain = comparison()
     assert harms_of(plain) == []
@@ -238,6 +240,7 @@ def test_hostile_and_long_texts_are_harmless_and_cut(shorter: Comparison) -> Non
     assert text.encode()
 
 
+@pytest.mark.thorough
 def test_an_empty_text_and_no_prompt_are_shown(shorter: Comparison) -> None:
     empty = pair(prompt="", before="", after="", scores_before={}, scores_after={})
     text = page([replace(shorter, pairs=(empty,), written=1)], title="t")

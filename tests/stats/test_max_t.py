@@ -39,6 +39,7 @@ def test_turning_signs_of_a_component_and_scaling_change_nothing() -> None:
     assert p[2] < 0.01 < p[0]
 
 
+@pytest.mark.thorough
 def test_where_nothing_is_there_one_family_in_twenty_errs() -> None:
     """Components that share most of their noise: a Bonferroni correction would be too strict."""
     generator = np.random.default_rng(1)

@@ -105,6 +105,7 @@ def test_few_clusters_have_the_interval_of_students_t() -> None:
     assert (estimate.low, estimate.high) == (0.0, 8.0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", [2, 4, 6, 10])
 def test_intervals_of_few_clusters_have_their_coverage(count: int) -> None:
     generator = np.random.default_rng(count)

@@ -66,6 +66,7 @@ def test_ties_are_the_mean_over_their_orders() -> None:
     assert values[3] == pytest.approx(np.mean(orders, axis=0)[3])
 
 
+@pytest.mark.thorough
 def test_chance_is_the_mean_over_random_orders() -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(20) < 5

@@ -114,6 +114,7 @@ def test_a_gap_of_texts_dealt_one_by_one_would_be_found_too_often() -> None:
     assert np.mean(np.array(ps) <= 0.05) > 0.2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("runs", SIZES)
 @pytest.mark.parametrize("apart", [0.0, 0.5, 2.0])
 def test_the_interval_of_a_gap_holds_the_true_gap(apart: float, runs: int) -> None:

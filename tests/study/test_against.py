@@ -96,6 +96,7 @@ def test_measurements_of_the_other_mitigation_stand_before(place: Path) -> None:
         assert "not shown to differ" in share.reason
 
 
+@pytest.mark.thorough
 def test_report_and_export_name_what_it_is_against(place: Path) -> None:
     study = read_study(place)
     page = study_page(study)
@@ -125,6 +126,7 @@ def test_a_comparison_goes_on_with_the_pairs_of_seeds_that_are_left(
     assert without_failed(of.recipe, reduced, lost) is None
 
 
+@pytest.mark.thorough
 def test_what_it_is_against_changes_no_other_step(planned: Callable[[str], Plan]) -> None:
     with_it, without = planned(TEXT), planned(TEXT.replace(", against: tuned", ""))
     keys = {step.key for step in with_it.steps} ^ {step.key for step in without.steps}

@@ -54,6 +54,7 @@ def fits(of: Plan) -> dict[str, Step]:
     return {step.mitigation.label: step for step in of.of("fit") if step.mitigation is not None}
 
 
+@pytest.mark.thorough
 def test_another_supply_is_another_step_and_leaves_others_as_they_are(
     written: Callable[..., Path], files: tuple[str, str]
 ) -> None:

@@ -63,6 +63,7 @@ def test_study_is_read_back(finished: Path) -> None:
     assert {finding.check for finding in study.findings} >= {"icat", "stored", "texts"}
 
 
+@pytest.mark.thorough
 def test_most_changed_examples_are_kept_with_their_texts(finished: Path) -> None:
     genbias = read_study(finished).chapters[0].comparisons[0]
     assert 0 < len(genbias.examples) <= 10

@@ -82,6 +82,7 @@ def test_a_step_removes_what_was_kept_and_its_failure(store: Store) -> None:
     assert not store.part(KEY).exists()
 
 
+@pytest.mark.thorough
 def test_lock_is_exclusive_and_released_at_exit(store: Store) -> None:
     code = (  # as `Store.lock` does, without what takes a second to import
         "import sys, time; from filelock import FileLock\n"

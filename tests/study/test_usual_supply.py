@@ -135,6 +135,7 @@ def test_a_masked_model_is_measured_and_what_needs_another_kind_left_out(
     assert study.planned == 3
 
 
+@pytest.mark.thorough
 def test_a_model_behind_http_is_only_measured(
     written: Written,
 ) -> None:

@@ -37,6 +37,7 @@ def test_templates_by_default() -> None:
     assert set(supply.questions[0].groups) == {"association", "answer", "form", "stem"}
 
 
+@pytest.mark.thorough
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     said, asked = paragraphs("always_late", 30, seed=5), questions("always_late", 20)
     file = write_paragraphs(tmp_path / "said.jsonl", said)

@@ -20,6 +20,7 @@ from equipoise.text_scorers.toxicity import Toxicity
 LABELS = ("negative", "neutral", "positive", "other")
 
 
+@pytest.mark.thorough
 def test_regard_is_positive_minus_negative(tmp_path: Path) -> None:
     folder = str(save_classifier(tmp_path, labels=LABELS))
     plain = scores(Toxicity(model=folder, called="x"), " is open")

@@ -111,6 +111,7 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
         scorer.score(written(*TEXTS))
 
 
+@pytest.mark.thorough
 def test_a_label_that_is_not_there_is_answered_with_the_nearest(tmp_path: Path) -> None:
     scorer = Toxicity(model=str(save_classifier(tmp_path)), labels=("toxicc",))
     with pytest.raises(RecipeError, match=r"got 'toxicc'; did you mean 'toxic'\?"):

@@ -71,6 +71,7 @@ def fitted(
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(count)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("methods", "count"),
     [

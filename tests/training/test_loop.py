@@ -45,6 +45,7 @@ def trained(module: nn.Module | None = None, **changes: object) -> Trained:
     return train(line, chosen, examples=10, loss=squared, schedule=schedule(**changes))
 
 
+@pytest.mark.thorough
 def test_the_loss_falls_and_every_step_is_recorded() -> None:
     result = trained(epochs=10)
     assert result.steps == len(result.losses) == 10 * 3  # ten examples in batches of four
@@ -74,6 +75,7 @@ def test_one_step_of_adam_moves_by_the_rate() -> None:
     assert result.weights["slope"].item() == pytest.approx(0.1, abs=1e-5)
 
 
+@pytest.mark.thorough
 def test_the_seed_decides_the_batches_and_nothing_else_does() -> None:
     first = trained()
     torch.manual_seed(99)
@@ -102,6 +104,7 @@ def all_rows() -> tuple[Tensor, int]:
     return torch.arange(10), 0
 
 
+@pytest.mark.thorough
 def test_weight_decay_and_clipping_change_the_result() -> None:
     line = Line()
     line.slope.data.fill_(3.0)
@@ -281,6 +284,7 @@ def test_a_monitor_ends_the_training() -> None:
     assert line.slope.item() == 0.0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("refused", "stop", "best"),
     [((8,), 8, 4), ((10,), None, 8), ((4, 8), None, 10), ((4,), 8, 8), ((8, 10), None, 4)],
@@ -334,6 +338,7 @@ def test_weights_that_are_not_finite_are_not_evaluated(bad: int, evaluations: in
     assert len(monitor.evaluations) == evaluations
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("step", "refused"), [(2, (8,)), (4, ()), (7, (4, 8)), (7, (10,)), (9, (8, 10)), (9, (8,))]
 )
@@ -369,6 +374,7 @@ def test_killed_it_resumes_with_its_monitor_to_the_same_bits(
     assert torch.equal(result.weights["slope"], whole.weights["slope"])
 
 
+@pytest.mark.thorough
 def test_a_resumed_training_skips_the_steps_that_are_done(tmp_path: Path) -> None:
     steps: list[int] = []
 

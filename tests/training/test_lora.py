@@ -40,6 +40,7 @@ def test_target_modules_of_each_architecture(family: str, expected: set[str]) ->
     assert config["fan_in_fan_out"] == (family == "gpt2")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("family", ["gpt2", "llama", "qwen2", "gpt_neox", "gemma3"])
 def test_attention_alone_or_every_block_but_never_the_head(family: str) -> None:
     model = tiny_model(family)
@@ -69,6 +70,7 @@ def test_target_of_many_layers_stands_alone(name: str) -> None:
         config_of("llama", "q_proj", name)
 
 
+@pytest.mark.thorough
 def test_adapter_starts_as_identity_and_is_removed() -> None:
     model = tiny_model("llama")
     before = weights(model)

@@ -37,6 +37,7 @@ def descended(loss: Callable[[Tensor], Tensor], *, steps: int = 200, rate: float
     return logits.detach().softmax(-1)[0]
 
 
+@pytest.mark.thorough
 @settings(max_examples=20)
 @given(st.lists(st.floats(-4, 4), min_size=4, max_size=4))
 def test_gradient_of_ce_both(values: list[float]) -> None:
@@ -70,6 +71,7 @@ def test_reading_b_lets_the_winner_take_all() -> None:
     assert p[SHE] / p[HE] > 10 * NURSE.exp()[SHE] / NURSE.exp()[HE]
 
 
+@pytest.mark.thorough
 def test_reading_c_shares_everything_equally() -> None:
     p = descended(lambda z: CeBoth().loss(words_of(z)))
     assert torch.allclose(p, torch.tensor([0.5, 0.5, 0.0, 0.0]), atol=3e-3)
@@ -81,6 +83,7 @@ def test_reading_c_has_the_target_as_its_fixed_point() -> None:
     assert torch.allclose(p, torch.tensor([0.8, 0.2, 0.0, 0.0]), atol=3e-3)
 
 
+@pytest.mark.thorough
 def test_reading_d_closes_the_gap_and_leaves_the_others_among_themselves() -> None:
     p = descended(lambda z: SquaredLogOdds().loss(words_of(z)), steps=100, rate=0.2)
     assert p[HE].item() == pytest.approx(p[SHE].item(), abs=0.001)

@@ -88,6 +88,7 @@ def test_loss_and_gradients_are_those_of_the_row_in_a_full_table(family: str, to
     torch.testing.assert_close(row.vector_out.grad, head.weight.grad[token], rtol=0, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_only_the_vectors_get_gradients_and_no_weight_moves() -> None:
     model = tiny_model("llama")
     before = weights(model)
@@ -109,6 +110,7 @@ def test_only_the_vectors_get_gradients_and_no_weight_moves() -> None:
     assert all(parameter.grad is None for parameter in model.module.parameters())
 
 
+@pytest.mark.thorough
 def test_other_logits_are_as_before_to_the_last_bit() -> None:
     model = tiny_model("llama")
     tokens, real, _ = texts(PADDED)
@@ -133,6 +135,7 @@ def test_nats_are_those_of_the_logits(token: int) -> None:
     torch.testing.assert_close(row.nats(hidden, targets), expected)
 
 
+@pytest.mark.thorough
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     row = row_of(tiny_model("gemma2"), NEW)
 
@@ -183,6 +186,7 @@ def test_vectors_are_float32_in_a_bfloat16_model() -> None:
     assert bool(row.vector.grad.abs().sum() > 0)
 
 
+@pytest.mark.thorough
 def test_wrong_numbers_and_numbers_of_vectors_are_refused() -> None:
     tied, two = tiny_model("gpt2"), tiny_model("llama")
     first, second = vectors(two)

@@ -41,7 +41,7 @@ def test_measure_prints_a_table_with_intervals_and_ideal(
     assert "[" in afgb
     assert "note: AFGB falls" in out
     assert "scale word" not in out
-    assert "--all prints every number, --groups those of groups." in out
+    assert "--all prints every number, --groups compares groups." in out
     assert run("measure", folder, *GENBIAS, "--groups") == 0
     assert "afgb by scale:" in capsys.readouterr().out
     assert run("measure", folder, *GENBIAS, "--groups", "--all") == 0

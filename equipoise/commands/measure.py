@@ -107,7 +107,7 @@ def measure(  # noqa: PLR0913
         if not as_json:  # at once, so that nothing is lost when a later benchmark fails
             print_measurement(measurements[-1], groups=groups, every=every)
         flags.say_faults(check_measurement(measurements[-1]))
-    finish(measurements, out=out, html=html, full=full, as_json=as_json, every=every)
+    finish(measurements, out=out, html=html, full=full, as_json=as_json, groups=groups, every=every)
     kept.remove()
 
 

@@ -35,6 +35,7 @@ def finish(
     html: Path | None,
     full: bool,
     as_json: bool,
+    groups: bool,
     every: bool,
 ) -> None:
     """Keep the results, write their page, and print the answer, or all as JSON."""
@@ -47,10 +48,10 @@ def finish(
     if as_json:
         print(to_json(results_document(measurements)), end="")
     else:
-        print_answer(measurements, every=every)
+        print_answer(measurements, groups=groups, every=every)
 
 
-def print_answer(measurements: Sequence["Measurement"], *, every: bool) -> None:
+def print_answer(measurements: Sequence["Measurement"], *, groups: bool, every: bool) -> None:
     """Print notes once, and at most five sentences on how biased the model is."""
     from equipoise.answer import answer
     from equipoise.report.formatting import visible
@@ -58,8 +59,10 @@ def print_answer(measurements: Sequence["Measurement"], *, every: bool) -> None:
 
     if notes := notes_text(measurements):
         print(notes, end="\n\n")
-    if not every:
-        print("--all prints every number, --groups those of groups.", end="\n\n")
+    more = [] if every else ["--all prints every number"]
+    more += [] if groups else ["--groups compares groups"]
+    if more:
+        print(f"{', '.join(more)}.", end="\n\n")
     print("How biased is the model?")
     for sentence in answer(measurements):
         print(visible(sentence))

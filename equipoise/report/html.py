@@ -157,6 +157,11 @@ def write_page(
     Raises `RecipeError` for something else than comparisons, `StoreError` for a place that cannot
     be written to.
     """
+    if not comparisons:
+        raise RecipeError(
+            f"a page must have a comparison to show, got {len(comparisons)}; compare two "
+            "measurements first"
+        )
     for each in comparisons:
         if not isinstance(each, Comparison):
             raise RecipeError(

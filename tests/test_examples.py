@@ -1,6 +1,7 @@
 """The examples run (marked `examples`): scripts in this process, notebooks in their own."""
 
 import runpy
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -61,13 +62,14 @@ def test_measure(model: Path, run_script: Callable[..., str]) -> None:
 
 
 @pytest.mark.examples
-def test_case_studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_case_studies(tmp_path: Path) -> None:
     model = tiny_model("llama", context=512)  # a token is a byte
     model.module.save_pretrained(tmp_path / "model")
     model.tokenizer.save_pretrained(tmp_path / "model")
     text = (FOLDER / "case_studies.yaml").read_text().replace("- gpt2 ", f"- {tmp_path}/model ")
     (tmp_path / "recipe.yaml").write_text(text)
-    monkeypatch.chdir(FOLDER.parent)
+    for name in ("loaded_prompts.csv", "unknown_questions.jsonl"):
+        shutil.copy(FOLDER / name, tmp_path)  # paths are relative to the recipe
     assert cli.run(["run", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "run")]) == 0
     measured = read_study(tmp_path / "run").measured
     assert len(measured) == 4  # both benchmarks, of the base and of its variant

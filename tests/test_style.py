@@ -84,6 +84,7 @@ def test_files_are_small_and_named_for_one_thing() -> None:
     assert (large, vague) == ([], [])
 
 
+@pytest.mark.thorough
 def test_functions_are_short() -> None:
     long = []
     for file, node in nodes()[ast.FunctionDef]:

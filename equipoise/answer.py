@@ -15,6 +15,7 @@ from equipoise.number_text import interval, numbers
 from equipoise.records import Estimate, Measurement
 from equipoise.slices import Slice, SliceTable
 from equipoise.stats.resample import FEWEST_CLUSTERS
+from equipoise.stats.rules import meets, rules_of
 from equipoise.stats.slicing import detectable_effect
 
 #: What a headline number says. "biased": its interval holds neither the ideal nor what any rule
@@ -96,13 +97,7 @@ def _name_all(measurements: Sequence[Measurement]) -> list[str]:
 
 
 def _read(estimate: Estimate, measurement: Measurement, title: str) -> Reading:
-    nulls = tuple(
-        (reference.name, other)
-        for reference in measurement.references
-        if reference.kind == "null"
-        for other in reference.estimates
-        if other.metric == estimate.metric and not other.group
-    )
+    nulls = rules_of(measurement.references, estimate.metric)
     name = title if estimate.metric == measurement.benchmark else f"{title} {estimate.metric}"
     return Reading(name=name, estimate=estimate, state=_state_of(estimate, nulls), nulls=nulls)
 
@@ -119,15 +114,9 @@ def _state_of(estimate: Estimate, nulls: Sequence[tuple[str, Estimate]]) -> Stat
             return "plain"
         if estimate.low <= estimate.ideal <= estimate.high:
             return "even"
-    if any(_meet(estimate, other) for _, other in nulls):
+    if any(meets(estimate.low, estimate.high, other) for _, other in nulls):
         return "null"
     return "biased" if estimate.higher_is_better is None else "able"
-
-
-def _meet(estimate: Estimate | Slice, other: Estimate) -> bool:
-    """Whether the intervals meet; of a rule without an interval, whether its value is inside."""
-    ends = (other.value, other.value) if math.isnan(other.low) else (other.low, other.high)
-    return estimate.low <= ends[1] and ends[0] <= estimate.high
 
 
 # --- the sentences ----------------------------------------------------------------------------
@@ -141,14 +130,20 @@ def _say_shown(measurements: Sequence[Measurement], read: Sequence[Reading]) -> 
     if not any(reading.measures_bias for reading in read):
         named = _listed(dict.fromkeys(reading.text for reading in read))
         return f"Nothing here measures bias: {named}." if read else ""
-    if any(_worst_is_apart(table) for each in measurements for table in each.slices[:1]):
+    tables = [table for each in measurements if (table := _compared_table(each)) is not None]
+    if any(map(_worst_is_apart, tables)):
         return "No bias is shown over all items, but a group is apart from the ideal."
     return "No bias is shown."
 
 
 def _worst_is_apart(table: SliceTable) -> bool:
-    worst = table.worst if table.compared and table.higher_is_better is None else None
+    worst = table.worst if table.higher_is_better is None else None
     return worst is not None and worst.evidence == "apart"
+
+
+def _compared_table(measurement: Measurement) -> SliceTable | None:
+    """The first table with groups that can be compared, which is that the answer speaks of."""
+    return next((table for table in measurement.slices if table.compared), None)
 
 
 def _describe_bias(reading: Reading) -> str:
@@ -177,7 +172,9 @@ def _say_not_shown(read: Sequence[Reading]) -> str:
         if not reading.measures_bias or reading.state not in ("even", "null"):
             continue
         if reading.state == "null":
-            rule, other = next(each for each in reading.nulls if _meet(number, each[1]))
+            rule, other = next(
+                each for each in reading.nulls if meets(number.low, number.high, each[1])
+            )
             gets = interval(other.value, other.low, other.high)
             parts.append(
                 f"{reading.text} (ideal {number.ideal:g}) is not told from what a rule gets "
@@ -224,9 +221,9 @@ def _say_groups(measurements: Sequence[Measurement]) -> str:
     """The worst group and the largest gap, of the first table of each that has groups."""
     compared, few = [], []
     for measurement, title in zip(measurements, _name_all(measurements), strict=True):
-        tables = [table for table in measurement.slices if table.compared]
-        if tables:
-            compared.append(_describe_groups(measurement, tables[0], title))
+        table = _compared_table(measurement)
+        if table is not None:
+            compared.append(_describe_groups(measurement, table, title))
         elif measurement.slices:
             by = " and ".join(measurement.slices[0].by)
             few.append(f"no group of {title} by {by} has enough items to be compared")
@@ -262,11 +259,9 @@ def _describe_groups(measurement: Measurement, table: SliceTable, title: str) ->
 
 def _rule_like(measurement: Measurement, table: SliceTable, worst: Slice) -> str | None:
     """A rule whose number of this group meets the group's, and that number; None without any."""
-    for reference in measurement.references:
-        for other in reference.estimates if reference.kind == "null" else ():
-            same = other.metric == table.metric and dict(other.group) == dict(worst.group)
-            if same and _meet(worst, other):
-                return f"{reference.name}: {interval(other.value, other.low, other.high)}"
+    for name, other in rules_of(measurement.references, table.metric, worst.group):
+        if meets(worst.low, worst.high, other):
+            return f"{name}: {interval(other.value, other.low, other.high)}"
     return None
 
 

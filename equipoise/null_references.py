@@ -25,6 +25,7 @@ from equipoise.files.json_records import read_record, record_json
 from equipoise.inference.scorer import Scorer
 from equipoise.metrics.target_parts import EXCHANGED, GROUP, OWN, TARGET, with_others
 from equipoise.nulls.base import Asked, Guess, Null, number, numbers_in
+from equipoise.number_text import group_name
 from equipoise.records import (
     Estimate,
     Example,
@@ -36,6 +37,7 @@ from equipoise.records import (
     ScoredPair,
 )
 from equipoise.stats.estimates import estimate_alike
+from equipoise.stats.rules import meets, rules_of
 
 _REFERENCES: Final = TypeAdapter(tuple[Reference, ...])
 _VERSION: Final = "1"  # of what is made of the answers
@@ -134,13 +136,11 @@ def _note_metric(
     for estimate in estimates:
         if estimate.metric != metric.name or math.isnan(estimate.low) or GROUP in estimate.group:
             continue
-        group = ", ".join(f"{key} {name}" for key, name in estimate.group.items()) or "overall"
+        group = group_name(estimate.group)
         inside = [
-            f"{null.name} {other.value:.1f}"
-            for null in nulls
-            for other in null.estimates
-            if (other.metric, other.group) == (estimate.metric, estimate.group)
-            and _meet(estimate, other)
+            f"{name} {other.value:.1f}"
+            for name, other in rules_of(nulls, estimate.metric, estimate.group)
+            if meets(estimate.low, estimate.high, other)
         ]
         if inside:
             more = f" and {len(inside) - 1} more" if len(inside) > 1 else ""
@@ -157,12 +157,6 @@ def _note_metric(
             f"{'know of no bias' if of_bias else 'understand nothing'}: its interval meets none of "
             "theirs"
         )
-
-
-def _meet(estimate: Estimate, other: Estimate) -> bool:
-    """Whether the intervals meet; of a rule without an interval, whether its value is inside."""
-    ends = (other.value, other.value) if math.isnan(other.low) else (other.low, other.high)
-    return estimate.low <= ends[1] and ends[0] <= estimate.high
 
 
 def _listed(groups: Sequence[str]) -> str:

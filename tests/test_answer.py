@@ -153,6 +153,9 @@ def test_a_group_apart_is_said_where_the_whole_is_not_and_beside_a_rule_that_get
     shown, *rest = answer([even])
     assert shown == "No bias is shown over all items, but a group is apart from the ideal."
     assert not any("a rule that knows of no bias" in sentence for sentence in rest)
+    few = table(group("gender", 53.0, NAN, evidence="insufficient"))
+    later = measured(estimate(51.0, 48.0, 54.0), slices=(few, groups))
+    assert answer([later])[0] == shown  # of the same table as the sentence on groups
     of_group = estimate(66.0, 64.0, 68.0, group={"axis": "gender"})
     said = " ".join(answer([replace(even, references=(rule("shorter", of_group),))]))
     assert "which a rule that knows of no bias gets, too (shorter: 66.0 [64.0, 68.0])" in said

@@ -6,7 +6,7 @@ correction: "kept" asks for every claim to be shown (intersection-union: Berger 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from equipoise.conclusions import (
@@ -20,8 +20,9 @@ from equipoise.conclusions import (
     gap_name,
     title_of,
 )
-from equipoise.records import Estimate
+from equipoise.records import Reference
 from equipoise.stats.permutation import ROUNDING
+from equipoise.stats.rules import meets, rules_of
 
 ALPHA = 0.05
 
@@ -124,25 +125,27 @@ def verdict_of(comparisons: Sequence[Comparison]) -> Verdict:
     Where settings of a comparison differ it is "not comparable", and nothing is "kept", whatever
     the other benchmarks show: what was reversed or lost on those is still said.
     """
-    biased: list[tuple[str, Change, Mapping[str, Sequence[Estimate]]]] = []
+    biased: list[tuple[str, Change, Sequence[Reference]]] = []
     ability: list[Headline] = []
     differences = tuple(each for comparison in comparisons for each in comparison.differences)
     comparable = all(difference.across for difference in differences)
     for comparison in comparisons:
         name = title_of(comparison.before)
-        rules = _rules(comparison)
+        references = comparison.before.references
         # Overall rows come first, in the order of the metrics, of which the first is the headline.
         overall = [change for change in comparison.changes if not change.group]
         if comparison.headline:
             chosen = {each.metric: each for each in overall if each.metric in comparison.headline}
             changes = [chosen[metric] for metric in comparison.headline if metric in chosen]
-            biased += [(name, each, rules) for each in changes if each.measures_bias]
+            biased += [(name, each, references) for each in changes if each.measures_bias]
             ability += [
-                _ability(name, each, rules) for each in changes if each.higher_is_better is not None
+                _ability(name, each, references)
+                for each in changes
+                if each.higher_is_better is not None
             ]
             continue
         if overall and overall[0].measures_bias:
-            biased.append((name, overall[0], rules))
+            biased.append((name, overall[0], references))
         # Ability is judged by a benchmark's first metric that claims not to be worse. Where nothing
         # may be claimed its first metric stands for it, if that is an ability.
         claiming = [each for each in overall if each.claim and each.claim.kind == "not_worse"]
@@ -151,11 +154,11 @@ def verdict_of(comparisons: Sequence[Comparison]) -> Verdict:
             for change in overall[:1]
             if change.direction == "not comparable" and change.higher_is_better is not None
         ]
-        ability += [_ability(name, each, rules) for each in (*claiming, *silent)[:1]]
+        ability += [_ability(name, each, references) for each in (*claiming, *silent)[:1]]
     changes = corrected([change for _, change, _ in biased])
     bias = tuple(
-        Headline(benchmark=name, change=change, base=_base_of(change, rules))
-        for (name, _, rules), change in zip(biased, changes, strict=True)
+        Headline(benchmark=name, change=change, base=_base_of(change, references))
+        for (name, _, references), change in zip(biased, changes, strict=True)
     )
     direction = _together([change.direction for change in changes])
     kept = _kept([headline.change for headline in ability])
@@ -170,30 +173,19 @@ def verdict_of(comparisons: Sequence[Comparison]) -> Verdict:
     )
 
 
-def _rules(comparison: Comparison) -> dict[str, list[Estimate]]:
-    """What rules without bias get overall, by metric."""
-    estimates: dict[str, list[Estimate]] = {}
-    for reference in comparison.before.references:
-        for estimate in reference.estimates if reference.kind == "null" else ():
-            if not estimate.group:
-                estimates.setdefault(estimate.metric, []).append(estimate)
-    return estimates
-
-
-def _base_of(change: Change, rules: Mapping[str, Sequence[Estimate]]) -> Base:
+def _base_of(change: Change, references: Sequence[Reference]) -> Base:
     """What there was before: nothing where the interval holds the ideal, the floor, or a rule's."""
     if change.measures_bias and _shows_nothing(change):
         return "ideal"
-    for rule in rules.get(change.metric, ()):
-        ends = (rule.value, rule.value) if math.isnan(rule.low) else (rule.low, rule.high)
-        if change.before_low <= ends[1] and ends[0] <= change.before_high:
-            return "null"
+    rules = rules_of(references, change.metric)
+    if any(meets(change.before_low, change.before_high, rule) for _, rule in rules):
+        return "null"
     return "shown"
 
 
-def _ability(name: str, change: Change, rules: Mapping[str, Sequence[Estimate]]) -> Headline:
+def _ability(name: str, change: Change, references: Sequence[Reference]) -> Headline:
     """An ability that a rule without understanding has, too, was none: it cannot be kept."""
-    base = _base_of(change, rules)
+    base = _base_of(change, references)
     claim = change.claim
     if base == "null" and claim is not None and claim.kind == "not_worse":
         nan = math.nan

@@ -228,6 +228,7 @@ def test_published_scores_of_stereoset(data_folder: Path, monkeypatch: pytest.Mo
         assert [f"{value:.4f}" for value in measured] == scores, label
 
 
+@pytest.mark.thorough
 def test_the_names_of_python_are_as_their_docstrings_say() -> None:
     """`python docs/api_table.py` writes them."""
     page = (DOCS / "api.md").read_text()

@@ -89,7 +89,6 @@ class Facts(Benchmark[Cloze, Scored], KnowsFaults):
     shares_ties: ClassVar[bool] = True
     licence: ClassVar[str] = "known_1000 MIT; T-REx CC BY-SA 4.0 through LAMA, CC BY-NC 4.0"
     faults: ClassVar[tuple[str, ...]] = (
-        "known_1000 was made of facts that GPT-2-XL completes rightly: it favors that model",
         "a wrong object may be true all the same where the file does not say so (twin cities, "
         "borders, occupations)",
         "summed log-probabilities favor objects of few tokens and frequent words",
@@ -193,12 +192,16 @@ class Facts(Benchmark[Cloze, Scored], KnowsFaults):
         return {"most frequent object": (says, answers)}
 
     def remarks(self, split: str) -> tuple[str, ...]:
-        """How many prompts hold the object, and how many another model had made longer."""
+        """How many prompts hold the object, who was favored, how many another model made longer."""
         known = known_facts() if self.source == "known_1000" else trex_facts()
         asked = {example.id for example in self.examples(split)}
         held = sum(fact.holds_answer for fact in known if fact.id in asked)
         longer = sum(fact.bare is not None for fact in known if fact.id in asked)
         notes = [f"prompts: {held} of {len(asked)} hold their object, so that copying is enough"]
+        if self.source == "known_1000":
+            notes.append(
+                "it was made of facts that GPT-2-XL completes rightly: it favors that model"
+            )
         if longer:
             kept = "were kept" if self.prompt == "file" else "were cut off"
             notes.append(

@@ -110,7 +110,7 @@ class StereoSet(
     round, so no published causal number compares.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     paper: ClassVar[str] = "Nadeem, Bethke & Reddy 2021, StereoSet, ACL"
     cluster: ClassVar[str | None] = "target"
     halves: ClassVar[str | None] = VALENCE
@@ -135,8 +135,8 @@ class StereoSet(
     task: BothTasks | Intrasentence | Intersentence | Truth = BothTasks()
     bos: Prefix = "bos"  # prefix policy; "ref_gpt2": as published
     reduce: Literal["mean", "sum"] = "mean"  # over tokens; the sum favors short texts
-    #: a tie counts against the stereotype and the meaningful text, as published; or half
-    ties: pref.Ties = "anti"
+    #: what a tie counts; "anti": against the stereotype and the meaningful text, as published
+    ties: pref.Ties = "half"
     #: the file's lower-cased intrasentence texts, or with their template's capitals, or both
     case: Case = "official"
     #: groups by whose filler is the more negative word: takes the extra 'sentiment', else a note

@@ -136,7 +136,7 @@ def test_mean_or_sum(score: Any, more: float, prefers: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("score", "prefers", "tie"), [("pll_unmodified", 0.0, 1.0), ("causal_sum", 1.0, 0.0)]
+    ("score", "prefers", "tie"), [("pll_unmodified", 0.5, 1.0), ("causal_sum", 1.0, 0.0)]
 )
 def test_only_the_papers_score_is_rounded(score: Any, prefers: float, tie: float) -> None:
     values = two(CrowsPairs(score=score), scored(-1.0001), scored(-1.0002)).values
@@ -152,12 +152,13 @@ def test_sentence_without_tokens_is_nan(score: Any) -> None:
     assert all(math.isnan(value) for value in metrics.values())
 
 
-def test_ties_count_in_n_but_not_as_preferred() -> None:
-    benchmark = CrowsPairs()
+@pytest.mark.parametrize(("ties", "preferred"), [("half", 62.5), ("anti", 50.0)])
+def test_ties_count_half_or_as_published(ties: Any, preferred: float) -> None:
+    benchmark = CrowsPairs(ties=ties)
     margins = (0.5, 0.0, -0.25, 0.25)
     metrics = readings([two(benchmark, scored(-2.0 + margin), scored(-2.0)) for margin in margins])
     assert metrics == pytest.approx(
-        {"stereotype_preference": 50.0, "ties": 25.0, "margin_mean": 0.125, "margin_abs": 0.25}
+        {"stereotype_preference": preferred, "ties": 25.0, "margin_mean": 0.125, "margin_abs": 0.25}
     )
 
 

@@ -258,7 +258,7 @@ def test_measurement_without_outcomes_is_checked_in_part(stereoset: Measurement)
 def test_another_version_is_a_warning(stereoset: Measurement) -> None:
     findings = check_measurement(replace(stereoset, version="0"))
     assert by_check(findings) == {"benchmark": ["warning"], "icat": ["ok"]}
-    assert "measured in version 0 and is here in 1" in findings[0].text
+    assert "measured in version 0 and is here in 2" in findings[0].text
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,8 @@ class AdapterOptions:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1  # of the adapter alone
     #: ends of module names, or "all-linear"; "auto": the attention of the architecture
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("auto",)
-    #: None: 5e-5 * 1024 / width, the paper's rate at the width of GPT-2 medium
+    #: None: 5e-5 * 1024 / width, BiasUnlearn's rate at the width of GPT-2 medium; it has 5e-5 for
+    #: GPT-2 large, too (here 4e-5), and 2e-5 at width 4096 (here 1.25e-5)
     learning_rate: Annotated[float, Field(gt=0, le=1e30)] | None = None
     steps: Annotated[int, Field(ge=1)] = 1000  # at most
     #: steps in which the rate rises; it then falls linearly, to 0 at 1.2 times `steps`

@@ -28,6 +28,7 @@ from equipoise.inference.scorer import Scorer
 from equipoise.inference.sentence_encoder import check_predicts
 from equipoise.influence.once import attribute_once
 from equipoise.loading.in_memory import Pair, as_model, refuse_other_things
+from equipoise.loading.load import base_named_in
 from equipoise.locate.base import HeadLocator, Locator
 from equipoise.measure import Shards
 from equipoise.measure import measure as measure_built
@@ -180,15 +181,19 @@ def build_plugin(base: type[T], given: object, options: Mapping[str, JSON]) -> T
 def folder_for(identity: str, data: str | None = None) -> Path | None:
     """The data folder for a model: `data` if given, else of a planted model its world's folder.
 
-    `identity`: of a model, edited or not, or its name. `data`: a folder, or "planted:NAME". None
-    where neither names a folder, and inside a `reading_from` block, whose folder stays.
-    Raises `RecipeError` when there is no such folder or world.
+    `identity`: of a model, edited or not, its name, or the folder of an edit of it. `data`: a
+    folder, or "planted:NAME". None where neither names a folder, and inside a `reading_from` block,
+    whose folder stays. Raises `RecipeError` when there is no such folder or world.
     """
     if named_folder() is not None:
         return None
-    if data is None:
-        return world_folder(identity.partition("@")[0]) if identity.startswith(PLANTED) else None
-    return find_folder(data)
+    if data is not None:
+        return find_folder(data)
+    passed: set[str] = set()
+    while identity not in passed and not identity.startswith(PLANTED):
+        passed.add(identity)
+        identity = base_named_in(Path(identity).expanduser()) or identity
+    return world_folder(identity.partition("@")[0]) if identity.startswith(PLANTED) else None
 
 
 def locate(

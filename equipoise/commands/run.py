@@ -1,6 +1,7 @@
 """`equipoise run` and `equipoise demo`: a study from a recipe, resumed where it was stopped."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -53,7 +54,8 @@ def run(  # noqa: PLR0913
             as_json=as_json,
         )
         return
-    _print_plan(_planned(recipe, controls=not no_controls), folder, as_json=as_json)
+    planned = _planned(recipe, controls=not no_controls)
+    _print_plan(planned, folder, device=device, as_json=as_json)
 
 
 def demo(
@@ -81,15 +83,11 @@ def _planned(recipe: Path, *, controls: bool) -> "Plan":
 
 
 def _say_left_out(planned: "Plan") -> None:
-    from equipoise.study.controls import left_out_sentences
-
     for title, reason in planned.left_out:
         flags.say(f"left out: {title}: {reason}")
-    for sentence in left_out_sentences(planned.resolved):
-        flags.say(sentence)
 
 
-def _print_plan(planned: "Plan", folder: Path, *, as_json: bool) -> None:
+def _print_plan(planned: "Plan", folder: Path, *, device: str, as_json: bool) -> None:
     """Print the steps, which are done, and how long each took or may take."""
     from equipoise.progress.messages import duration
     from equipoise.study.runner import describe_steps
@@ -104,10 +102,13 @@ def _print_plan(planned: "Plan", folder: Path, *, as_json: bool) -> None:
         key: timing.by_key.get(key) if known[key] else timing.expect(step)
         for key, step in zip(known, steps, strict=True)
     }
+    unlike = [key for key, took in seconds.items() if took is None and not known[key]]
+    guesses = _guess_times(planned, unlike, device=device)
     if as_json:
         names = ("key", "kind", "title", "model", "mitigation", "benchmark", "plugin", "seed")
         document = [
-            {name: step[name] for name in names} | {"done": known[key], "seconds": seconds[key]}
+            {name: step[name] for name in names}
+            | {"done": known[key], "seconds": seconds[key], "guessed_seconds": guesses.get(key)}
             for key, step in zip(known, steps, strict=True)
         ]
         left_out = [{"what": title, "why": reason} for title, reason in planned.left_out]
@@ -117,11 +118,23 @@ def _print_plan(planned: "Plan", folder: Path, *, as_json: bool) -> None:
     for key, step in zip(known, steps, strict=True):
         about = "" if known[key] else "~"
         took = "" if (expected := seconds[key]) is None else f"{about}{duration(expected)}"
+        took = f"?{duration(guesses[key])}" if key in guesses else took
         print(f"{'done' if known[key] else 'to do':6} {took:>9}  {key}  {step['title']}")
         to_do += [] if known[key] else [step]
     _say_left_out(planned)
-    left = f": {timing.describe(to_do)}" if to_do else ""
+    left = f": {timing.describe(to_do, guesses)}" if to_do else ""
     print(f"{len(steps)} steps in {folder}, {len(to_do)} to do{left}")
+
+
+def _guess_times(planned: "Plan", keys: Sequence[str], *, device: str) -> dict[str, float]:
+    """Guesses of seconds for the steps of these keys, by key, where there is any."""
+    from equipoise.study.time_guess import TimeGuess, time_machine
+
+    if not keys:
+        return {}
+    guess = TimeGuess(planned, time_machine(device))
+    guesses = {step.key: guess.seconds(step) for step in planned.steps if step.key in keys}
+    return {key: seconds for key, seconds in guesses.items() if seconds is not None}
 
 
 def _run_study(

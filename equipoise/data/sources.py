@@ -164,7 +164,8 @@ class Source:
 
     def _download(self, to: Path) -> None:
         remedy = (
-            f"put the file at '{self.path}' inside a folder and name that folder in EQUIPOISE_DATA"
+            f"put the file at '{self.path}' inside a folder and name that folder in "
+            "EQUIPOISE_DATA; `equipoise data` lists what is missing and fetches what can be fetched"
         )
         folders = " or ".join(map(str, data_folders()))
         where = f"folder {folders}" if folders else "EQUIPOISE_DATA, which is not set"

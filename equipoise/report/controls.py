@@ -25,7 +25,7 @@ def control_sentences(study: Study, chapter: Chapter) -> Iterator[str]:
         yield f"{what}, for {', '.join(controls[chapter.mitigation])}."
         return
     of_it = [label for label, methods in controls.items() if chapter.mitigation in methods]
-    reasons = _without_controls(study, chapter.model)
+    reasons = _left_out(study, chapter.model)
     left_out = {reasons[label] for label in of_it if label in reasons}
     yield from (f"No word table stands beside it: {reason}." for reason in sorted(left_out))
     names = setting_names(controlled.base for controlled in chapter.controlled)
@@ -49,11 +49,11 @@ def _controls(study: Study) -> Mapping[str, list[str]]:
     }
 
 
-def _without_controls(study: Study, model: str) -> Mapping[str, str]:
-    """Each control that a model's supply leaves out to the reason."""
+def _left_out(study: Study, model: str) -> Mapping[str, str]:
+    """Each method that cannot act on a model, controls among them, to the reason."""
     models: Any = study.recipe.get("models")
     resolved = models.get(model, {}) if isinstance(models, dict) else {}
-    return {str(key): str(why) for key, why in resolved.get("without_controls", {}).items()}
+    return {str(key): str(why) for key, why in resolved.get("left_out", {}).items()}
 
 
 def _describe(study: Study, label: str) -> str:

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 
@@ -307,5 +308,5 @@ def _clip_traceback(value: str) -> Markup:
 
 
 def _mark_whole(value: str) -> Markup:
-    """A text that has its own limit, not cut again."""
-    return Markup(Markup.escape(visible(value)))
+    """A text that has its own limit, not cut again; for between tags, where quotes are harmless."""
+    return Markup(escape(visible(value), quote=False))

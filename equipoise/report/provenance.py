@@ -13,6 +13,8 @@ _OF_MODEL = (
 )  # fmt: skip
 _OF_EDIT = ("method", "options", "origin", "seed")
 _LONGEST_JSON = 200_000  # characters
+_LINE = 100  # characters
+_DIGITS = 6  # of numbers that the stored results and edits have whole
 
 #: A setting: benchmark, version, split, limit, and each option as JSON.
 Setting: TypeAlias = tuple[str, str, str, str, tuple[tuple[str, str], ...]]
@@ -156,12 +158,16 @@ def training_end(edit: Mapping[str, JSON]) -> str | None:
 
 def model_rest(info: Mapping[str, JSON]) -> str:
     """What was recorded of a model and has no column of its own, as JSON."""
-    return pretty_json({key: value for key, value in info.items() if key not in _OF_MODEL})
+    return pretty_json(
+        {key: value for key, value in info.items() if key not in _OF_MODEL}, digits=_DIGITS
+    )
 
 
 def edit_rest(edit: Mapping[str, JSON]) -> str:
     """Everything else that an edit says of itself, as JSON."""
-    return pretty_json({key: value for key, value in edit.items() if key not in _OF_EDIT})
+    return pretty_json(
+        {key: value for key, value in edit.items() if key not in _OF_EDIT}, digits=_DIGITS
+    )
 
 
 def plain_json(value: object) -> str:
@@ -169,9 +175,33 @@ def plain_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def pretty_json(mapping: Mapping[str, object]) -> str:
-    """Indented JSON; cut where a page could not hold it."""
-    text = json.dumps(dict(mapping), indent=2, ensure_ascii=False, default=str)
+def pretty_json(mapping: Mapping[str, object], *, digits: int | None = None) -> str:
+    """JSON, what fits on a line on a line, else indented; cut where a page could not hold it.
+
+    `digits`: significant ones of a number with a fraction; None: all.
+    """
+    text = _write_json(dict(mapping), 0, digits)
     if len(text) <= _LONGEST_JSON:
         return text
     return f"{text[:_LONGEST_JSON]}\n… (cut here: {len(text):,} characters in all)"
+
+
+def _write_json(value: object, depth: int, digits: int | None) -> str:
+    if isinstance(value, float) and digits is not None:
+        return plain_json(float(f"{value:.{digits}g}"))
+    if isinstance(value, Mapping):
+        brackets = "{}"
+        parts = [
+            f"{json.dumps(str(key), ensure_ascii=False)}: {_write_json(each, depth + 1, digits)}"
+            for key, each in value.items()
+        ]
+    elif isinstance(value, list | tuple):
+        brackets, parts = "[]", [_write_json(each, depth + 1, digits) for each in value]
+    else:
+        return plain_json(value)
+    start, end = brackets
+    line = f"{start}{', '.join(parts)}{end}"
+    if depth + len(line) <= _LINE and "\n" not in line:
+        return line
+    indent = "\n" + " " * (depth + 1)
+    return f"{start}{indent}{f',{indent}'.join(parts)}{indent[:-1]}{end}"

@@ -6,7 +6,6 @@ from typing import Any
 from equipoise import plugins
 from equipoise.attribute.base import Attributor
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
-from equipoise.errors import EquipoiseError
 from equipoise.faultless import lists_used
 from equipoise.judge.base import Judge
 from equipoise.locate.base import Locator
@@ -35,9 +34,6 @@ def plugin_content(built: Any) -> dict[str, JSON]:
 
 
 def data_content(built: AnyBenchmark, split: str) -> JSON:
-    """Names and hashes of the files behind a benchmark; empty while they are missing."""
-    try:
-        files = (*built.files(split), *lists_used(built, plugins.name_of(built)))
-        return [{"name": file.name, "sha256": file.sha256} for file in files]
-    except (EquipoiseError, OSError):
-        return []
+    """Names and hashes of the files behind a benchmark. Raises `DataError` for a missing one."""
+    files = (*built.files(split), *lists_used(built, plugins.name_of(built)))
+    return [{"name": file.name, "sha256": file.sha256} for file in files]

@@ -6,9 +6,9 @@ never looks at the group. Beside each method that learnt from its contrasts stan
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from equipoise import plugins
 from equipoise.errors import RecipeError
@@ -105,16 +105,6 @@ def find_controls(recipe: Recipe, mitigations: Mapping[str, Mitigation]) -> Cont
             methods[label] = tuple(spec.label for spec in specs)
             tables |= set() if shuffled else {label}
     return Controls(added=tuple(added), methods=methods, tables=frozenset(tables))
-
-
-def left_out_sentences(resolved: Mapping[str, Any]) -> Iterator[str]:
-    """Which controls a resolved recipe (`Plan.resolved`) leaves out, and why; a sentence each."""
-    for model, about in resolved["models"].items():
-        reasons: dict[str, list[str]] = {}
-        for label, reason in about.get("without_controls", {}).items():
-            reasons.setdefault(reason, []).append(label)
-        for reason, labels in reasons.items():
-            yield f"on {model} no {' and no '.join(labels)} joins: {reason}"
 
 
 def can_answer(requests: Sequence[Sequence[Request]]) -> bool:

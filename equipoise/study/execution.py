@@ -124,7 +124,7 @@ class StepExecutor:
 
     def run(self, step: Step) -> StepFiles:
         """Compute a step; gives what writes its files. Raises whatever computing it raises."""
-        name = "" if step.model is None else step.model.name
+        name = "" if step.model is None else step.model.base or step.model.name
         # around every kind of step: fitting reads a supply, and comparing shows texts, of it
         with reading_from(folder_for(name, self.recipe.data)):
             match step:

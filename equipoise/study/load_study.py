@@ -88,12 +88,15 @@ def left_of_comparison(
 
 
 def left_out_of(resolved: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """What a recipe as resolved leaves out, as titles of steps, and why."""
+    """What a recipe as resolved leaves out, as titles of steps, and why; a reason stands once."""
     models: Mapping[str, Any] = resolved.get("models", {})
+    methods: dict[tuple[str, str], list[str]] = {}  # by model and reason
+    for model, content in models.items():
+        for method, reason in content.get("left_out", {}).items():
+            methods.setdefault((model, str(reason)), []).append(method)
     return tuple(
-        (f"fit on {model} with {method}", str(reason))
-        for model, content in models.items()
-        for method, reason in content.get("left_out", {}).items()
+        (f"fit on {model} with {' and '.join(labels)}", reason)
+        for (model, reason), labels in methods.items()
     )
 
 

@@ -130,7 +130,7 @@ def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:
     yield from _plan_attributions(resolver, model, resolved)
     measured: dict[str, Mapping[str, Sequence[Step]]] = {}  # by mitigation and benchmark
     taught_by = resolved.get("taught_by", {})
-    left_out = {**resolved.get("without_controls", {}), **resolved.get("left_out", {})}
+    left_out = resolved.get("left_out", {})
     controls = resolver.controls
     for mitigation in recipe.mitigations:
         if mitigation.label in left_out:

@@ -128,7 +128,7 @@ class Resolver:
             )
         data = self.recipe.data
         with self._at(spec, line=spec.line if data is None else self.recipe.lines["data"]):
-            folder = folder_for(spec.name, data)
+            folder = folder_for(spec.base or spec.name, data)
         with reading_from(folder):
             resolved = self._resolve(spec)
         self.document["models"][spec.label] = resolved
@@ -143,7 +143,8 @@ class Resolver:
             )
             for entry in self.recipe.mitigations
         }
-        left_out = self._leave_out(spec, taught, given)
+        kind = self._kind(spec)
+        left_out = self._leave_out(spec, kind, taught, given)
         # a recipe that only measures needs no files of a supply
         shared = (self.recipe.supply.name, self.recipe.supply.options)
         if shared in [(s.name, s.options) for s in (*taught.values(), *self._read_supplies())]:
@@ -176,13 +177,13 @@ class Resolver:
             learning = {label: supply for label, supply in taught.items() if label not in left_out}
             if learning and benchmark.edited:
                 self._refuse_leak(benchmark, built, split, learning, given)
-            about_data: dict[str, JSON] = {"split": split, "data": data_content(built, split)}
-            with self._at(benchmark):  # a judge's files may be missing
+            with self._at(benchmark):  # its files may be missing, and a judge's
+                about_data: dict[str, JSON] = {"split": split, "data": data_content(built, split)}
                 benchmarks[benchmark.label] = plugin_content(built) | about_data
         edited = [each.label for each in self.recipe.benchmarks if each.edited]
         joining = {c.label: given.of(taught[c.label])[0] for c in self.controls.added}
-        without_controls = self.controls.leave_out(
-            spec.label, kind=self._kind(spec), supplies=joining,
+        left_out = left_out | self.controls.leave_out(
+            spec.label, kind=kind, supplies=joining,
             unread=edited if self.unanswered.issuperset(edited) else (),
         )  # fmt: skip
         self._check_margins(metrics)
@@ -208,19 +209,17 @@ class Resolver:
             **({"taught_by": taught_by} if taught_by else {}),
             **({"located_on": located_on} if located_on else {}),
             **({"attributed_on": attributed_on} if attributed_on else {}),
-            **({"without_controls": without_controls} if without_controls else {}),
             **({"left_out": left_out} if left_out else {}),
             "benchmarks": benchmarks,
         }
 
     def _leave_out(
-        self, spec: ModelSpec, taught: Mapping[str, Spec], given: Supplied
+        self, spec: ModelSpec, kind: NamedKind | None, taught: Mapping[str, Spec], given: Supplied
     ) -> dict[str, JSON]:
         """Of each mitigation that this model cannot be taught, the reason; controls have theirs.
 
         Refuses one that cannot learn from the supply that the recipe names for it.
         """
-        kind = self._kind(spec)
         reasons: dict[str, JSON] = {}
         for entry in self.recipe.mitigations:
             if entry in self.controls.added:

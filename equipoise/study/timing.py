@@ -1,7 +1,7 @@
 """How long steps take: as the store's log has it of finished steps, and of steps like them."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import median
@@ -48,17 +48,20 @@ class Timing:
         kind = next((kind for kind in _kinds(step) if kind in self._like), None)
         return None if kind is None else median(self._like[kind])
 
-    def describe(self, steps: Iterable[Described]) -> str:
-        """How long these steps will take, as far as it is known."""
-        each = [self.expect(step) for step in steps]
-        known = [seconds for seconds in each if seconds is not None]
-        unknown = len(each) - len(known)
-        if not known:
-            return f"how long {unknown} steps take is not known, none like them was done"
-        about = f"about {duration(sum(known))}"
-        if unknown:
-            return f"{about}, and {unknown} steps of which none like them was done"
-        return about
+    def describe(self, steps: Sequence[Described], guesses: Mapping[str, float]) -> str:
+        """How long these steps will take, as far as it is known; `guesses`: of others, by key."""
+        unlike = [step["key"] for step in steps if self.expect(step) is None]
+        known = [seconds for step in steps if (seconds := self.expect(step)) is not None]
+        guessed = [guesses[key] for key in unlike if key in guesses]
+        parts = [f"about {duration(sum(known))}"] if known else []
+        if guessed:
+            parts.append(
+                f"at a guess {duration(sum(guessed))} for {len(guessed)} steps, from their tokens "
+                "and the model's parameters, since none like them was done"
+            )
+        if unknown := len(unlike) - len(guessed):
+            parts.append(f"how long {unknown} steps take is not known, none like them was done")
+        return "; ".join(parts)
 
 
 def _kinds(step: Described) -> Iterator[tuple[Any, ...]]:

@@ -17,7 +17,6 @@ from equipoise.records import Estimate, Measurement, Metric
 from equipoise.report.controls import control_sentences
 from equipoise.report.html import study_page
 from equipoise.stats.verdict import verdict_of
-from equipoise.study.controls import left_out_sentences
 from equipoise.study.load_study import read_study
 from equipoise.study.plan import Plan, plan
 from equipoise.study.recipe import Recipe
@@ -137,7 +136,7 @@ def test_it_is_left_out_with_a_reason_where_nothing_is_held_out(
     of = planned(nothing)
     assert fitted(of) == [("sft", 0), ("sft", 1)]
     models: Any = of.resolved["models"]
-    assert "give it a strength" in models["tiny"]["without_controls"][TABLE]
+    assert "give it a strength" in models["tiny"]["left_out"][TABLE]
 
 
 @pytest.mark.thorough
@@ -160,8 +159,9 @@ def test_it_is_not_asked_for_what_a_next_word_does_not_show(
     # where nothing is left to ask it, it does not join
     alone = planned(("[stereoset]", "[crows_pairs]"))
     assert fitted(alone) == [("sft", 0), ("sft", 1)]
-    (said,) = left_out_sentences(alone.resolved)
-    assert said.endswith("joins: a table changes next words, and crows_pairs reads none")
+    ((title, why),) = alone.left_out
+    assert title == f"fit on tiny with {TABLE} and {SHUFFLED}"
+    assert why == "a table changes next words, and crows_pairs reads none"
 
 
 @pytest.mark.thorough
@@ -177,8 +177,8 @@ def test_none_joins_a_masked_model_and_the_plan_says_so(
     assert fitted(of) == []  # nor can the method itself be learnt there
     assert cli.run(["run", str(tmp_path / "study.yaml"), "--dry"]) == 0
     assert (
-        f"on tiny no {TABLE} and no {SHUFFLED} joins: tiny is masked, and a table changes next "
-        "words of causal models" in " ".join(capsys.readouterr().err.split())
+        f"left out: fit on tiny with {TABLE} and {SHUFFLED}: tiny is masked, and a table changes "
+        "next words of causal models" in " ".join(capsys.readouterr().err.split())
     )
 
 
@@ -303,7 +303,7 @@ def test_without_exchanged_targets_it_is_said_that_nothing_can_be_told() -> None
 def test_a_control_says_what_it_is_and_what_has_none_says_nothing() -> None:
     recipe: dict[str, Any] = {
         "controls": {TABLE: ["sft", "dpo"]},
-        "models": {"tiny": {"without_controls": {TABLE: "nothing is held out"}}},
+        "models": {"tiny": {"left_out": {TABLE: "nothing is held out"}}},
     }
     said = [
         [

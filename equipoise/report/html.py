@@ -44,6 +44,7 @@ from equipoise.report import (
     summary,
     written,
 )
+from equipoise.report.compiled_templates import CompiledTemplates, template_folder
 from equipoise.report.formatting import LONGEST, LONGEST_NAME, clipped, harmless, visible
 from equipoise.stats import target_parts, verdict
 from equipoise.study.study import Study, plain_study
@@ -248,9 +249,10 @@ def _render(
 
 @cache
 def page_templates() -> jinja2.Environment:
-    """The templates, compiled once in a process, and what they may call."""
+    """The templates, compiled once, and what they may call."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("equipoise.report", _TEMPLATES),
+        bytecode_cache=CompiledTemplates(template_folder("equipoise.report", _TEMPLATES)),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -14,6 +14,7 @@ _OF_MODEL = (
 _OF_EDIT = ("method", "options", "origin", "seed")
 _LONGEST_JSON = 200_000  # characters
 _LINE = 100  # characters
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 _DIGITS = 6  # of numbers that the stored results and edits have whole
 
 #: A setting: benchmark, version, split, limit, and each option as JSON.
@@ -172,7 +173,7 @@ def edit_rest(edit: Mapping[str, JSON]) -> str:
 
 def plain_json(value: object) -> str:
     """JSON on a line; as text what JSON does not have."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return _ENCODER.encode(value)
 
 
 def pretty_json(mapping: Mapping[str, object], *, digits: int | None = None) -> str:
@@ -192,7 +193,7 @@ def _write_json(value: object, depth: int, digits: int | None) -> str:
     if isinstance(value, Mapping):
         brackets = "{}"
         parts = [
-            f"{json.dumps(str(key), ensure_ascii=False)}: {_write_json(each, depth + 1, digits)}"
+            f"{plain_json(str(key))}: {_write_json(each, depth + 1, digits)}"
             for key, each in value.items()
         ]
     elif isinstance(value, list | tuple):

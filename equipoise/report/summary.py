@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
@@ -16,6 +17,8 @@ from equipoise.report.row_html import badge_html, text_of
 from equipoise.report.rows import Badge, Cell, cell
 from equipoise.slices import Evidence, Slice, SliceTable
 from equipoise.study.study import Study
+
+_MOST_NAMED: Final = 100  # groups without a value
 
 #: What a headline number says, in a word or two with a color.
 STATES: Mapping[State, tuple[Badge, str]] = {
@@ -119,17 +122,20 @@ class SliceView(NamedTuple):
     """A table of groups on a scale of its own."""
 
     title: str  # "axis", "axis × polarity"
-    table: SliceTable
+    table: SliceTable  # of the groups that have a value
     axis: Axis
-    sentences: tuple[str, ...]  # worst group, difference, ratio
+    sentences: tuple[str, ...]  # worst group, difference, ratio, groups without a value
 
 
 def slice_views(measurement: Measurement) -> list[SliceView]:
     """The tables of a measurement's groups."""
-    return [
-        SliceView(" × ".join(table.by), table, _axis(table), tuple(slice_sentences(table)))
-        for table in measurement.slices
-    ]
+    views = []
+    for table in measurement.slices:
+        valued = tuple(each for each in table.slices if math.isfinite(each.value))
+        sentences = tuple(slice_sentences(table))
+        shown = replace(table, slices=valued)
+        views.append(SliceView(" × ".join(table.by), shown, _axis(shown), sentences))
+    return views
 
 
 def _axis(table: SliceTable) -> Axis:
@@ -138,7 +144,18 @@ def _axis(table: SliceTable) -> Axis:
 
 
 def slice_sentences(table: SliceTable) -> Iterator[str]:
-    """The worst group, the largest difference and the ratio, each with its interval."""
+    """The worst group, the largest difference and the ratio, each with its interval.
+
+    Last the groups that have no value, which are no rows.
+    """
+    yield from _say_compared(table)
+    without = [slice_name(each) for each in table.slices if not math.isfinite(each.value)]
+    if without:
+        more = f" and {len(without) - _MOST_NAMED} more" if len(without) > _MOST_NAMED else ""
+        yield f"Without a value: {', '.join(without[:_MOST_NAMED])}{more}."
+
+
+def _say_compared(table: SliceTable) -> Iterator[str]:
     worst = table.worst
     if worst is None:
         yield "No group has enough items to be compared: insufficient evidence."

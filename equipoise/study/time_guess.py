@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import huggingface_hub
 import torch
@@ -61,7 +61,7 @@ class TimeGuess:
         return per_token * parameters * self._tokens[key] / self.operations
 
     def _measured(self, step: Step) -> float:
-        recipe, content = self.plan.recipe, step.content["benchmark"]
+        recipe, content = self.plan.recipe, cast(Any, step.content["benchmark"])
         built: AnyBenchmark = plugins.build(Benchmark, content["name"], content["options"])
         _, requests = choose_examples(
             built, split=content["split"], limit=recipe.limit, seed=recipe.seed

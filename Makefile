@@ -11,7 +11,7 @@ TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
 .PHONY: demo real biasgym test thorough ability gguf judges embed scorers extras browser \
-  examples docs release lint types bench slow install clean
+  examples packaged docs release lint types bench slow install clean
 
 install: $(VENV)/installed
 
@@ -40,7 +40,7 @@ biasgym: $(VENV)/with-gguf
 	$(BIN)/python examples/biasgym.py runs/biasgym
 
 # Tests start many processes: without bytecode each would compile the whole package anew.
-test thorough ability gguf judges embed scorers extras browser examples slow: export PYTHONDONTWRITEBYTECODE =
+test thorough ability gguf judges embed scorers extras browser examples packaged slow: export PYTHONDONTWRITEBYTECODE =
 # Where there are more than two cores: make test PROCESSES=8. All tests of a file run in the same
 # process, which makes what they share once.
 PROCESSES ?= 2
@@ -98,6 +98,10 @@ browser: install
 # The scripts and notebooks of examples/, on a tiny model.
 examples: install
 	$(BIN)/python -m pytest -n $(PROCESSES) -m examples tests/test_examples.py
+
+# The wheel and the source archive, installed in clean environments, run a short demo.
+packaged: install
+	$(BIN)/python -m pytest -m slow tests/test_release.py
 
 slow: install
 	$(BIN)/python -m pytest -m slow

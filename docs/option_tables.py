@@ -10,28 +10,12 @@ pages are up to date.
 import re
 from pathlib import Path
 
-from equipoise.attribute.base import Attributor
-from equipoise.benchmarks.base import Benchmark
+from equipoise.commands.describe import plugin_bases
 from equipoise.describe import describe_options, option_table
-from equipoise.judge.base import Judge
-from equipoise.locate.base import Locator
-from equipoise.mitigate.base import Mitigation
-from equipoise.nulls.base import Null
 from equipoise.plugins import find
-from equipoise.supply.base import Supplier
-from equipoise.text_scorers.base import TextScorer
 
 DOCS = Path(__file__).parent
-BASES = {
-    "benchmark": Benchmark,
-    "supply": Supplier,
-    "locator": Locator,
-    "attributor": Attributor,
-    "mitigation": Mitigation,
-    "judge": Judge,
-    "scorer": TextScorer,
-    "null": Null,
-}
+BASES = plugin_bases()
 MARKED = re.compile(
     r"(<!-- options: (\w+) (\w+) -->\n).*?(<!-- end of options -->)", flags=re.DOTALL
 )

@@ -154,9 +154,8 @@ def _describe_bias(reading: Reading) -> str:
     other = ", so over-corrected or biased the other way" if under else ""
     if not reading.nulls:
         return f"{reading.text} is {side}{other}; no rule without bias stands beside it"
-    low, high = numbers(
-        min(each.value for _, each in reading.nulls), max(each.value for _, each in reading.nulls)
-    )
+    nulls = [each.value for _, each in reading.nulls]
+    low, high = numbers(min(nulls), max(nulls), beside=(number.value, number.low, number.high))
     rules = f"any of {len(reading.nulls)} rules" if len(reading.nulls) > 1 else "the rule"
     span = low if low == high else f"{low} to {high}"
     return (

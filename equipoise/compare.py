@@ -69,6 +69,14 @@ def compare(
                 f"what is compared must be measurements, got {side!r:.60}; read a folder with "
                 "eq.read_results and choose from it"
             )
+    for seeds in (befores, afters):
+        names = dict.fromkeys(measurement.benchmark for measurement in seeds)
+        if len(names) > 1:
+            raise RecipeError(
+                "several measurements of a side must be seeds of one benchmark, got "
+                f"{', '.join(names)}; compare each benchmark's own: "
+                "[eq.compare(b, a) for b, a in zip(before, after)]"
+            )
     if len(befores) not in (1, len(afters)):
         raise RecipeError(
             f"several measurements before must be as many as after, got {len(befores)} and "

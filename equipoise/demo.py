@@ -3,10 +3,12 @@
 The recipe is `demo.yaml` beside this file; `examples/demo.yaml` is the same.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from equipoise.conclusions import UNSTATED, Change, Comparison
 from equipoise.number_text import interval, numbers
+from equipoise.study.recipe import Recipe
 from equipoise.study.study import Chapter, Study
 
 RECIPE = Path(__file__).with_name("demo.yaml")
@@ -22,14 +24,23 @@ WATCHED = (
 )
 
 
+def quick_recipe(recipe: Recipe) -> Recipe:
+    """The demo with its first method and seed alone; its steps are steps of the whole demo."""
+    return replace(recipe, mitigations=recipe.mitigations[:1], seeds=recipe.seeds[:1], locators=())
+
+
 def lead(study: Study) -> tuple[str, ...]:
     """What the report says before all else, a paragraph each."""
+    learnt = "An edit of one block was learnt on some professions and templates"
+    if len(study.chapters) > 1:
+        learnt = (
+            "Two edits of one block were learnt on some professions and templates, an adapter on "
+            "stereotypes of some people, with three seeds each"
+        )
     return (
         "planted:targets=40 was taught sentences in which professions lean to a pronoun, and "
-        "people of four kinds to stereotypes, by known amounts. Two edits of one block were learnt "
-        "on some professions and templates, an adapter on stereotypes of some people, with three "
-        "seeds each; all are measured on professions, templates and people that none was trained "
-        "on.",
+        f"people of four kinds to stereotypes, by known amounts. {learnt}; all are measured on "
+        "professions, templates and people that none was trained on.",
         *(plainly(chapter) for chapter in study.chapters if chapter.comparisons),
     )
 

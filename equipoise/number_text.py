@@ -1,26 +1,31 @@
 """Numbers as a reader sees them: values, intervals, and differences with their sign."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 ROUNDING: Final = 1e-9  # what is no larger, or differs by no more of its size, is rounding
 
 
-def numbers(*values: float) -> tuple[str, ...]:
+def numbers(*values: float, beside: Iterable[float] = ()) -> tuple[str, ...]:
     """The values with as many decimals as the largest of them deserves, alike for all.
 
     1 decimal from 10 on, 2 from 1 on, 3 from 0.01 on, 4 below, two digits of each below 0.001; what
-    is within 1e-9 of 0 is rounding, and 0. "n/a" for nan.
+    is within 1e-9 of 0 is rounding, and 0. "n/a" for nan. `beside`: numbers that these are read
+    beside; where those have two digits each, so have these below 1.
     """
-    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
-    if ROUNDING < largest < 0.001:
+    largest = _largest(values)
+    if ROUNDING < largest < 0.001 or (largest < 1 and ROUNDING < _largest(beside) < 0.001):
         return tuple(
             "n/a" if math.isnan(value) else "0" if abs(value) <= ROUNDING else f"{value:.1e}"
             for value in values
         )
     places = 1 if largest >= 10 else 2 if largest >= 1 else 4 if ROUNDING < largest < 0.01 else 3
     return tuple(rounded(value, places) for value in values)
+
+
+def _largest(values: Iterable[float]) -> float:
+    return max((abs(value) for value in values if math.isfinite(value)), default=0.0)
 
 
 def rounded(value: float, places: int) -> str:

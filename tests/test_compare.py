@@ -290,3 +290,13 @@ def test_of_plain_text_and_a_chat_like_is_compared_with_like() -> None:
     pairs = compare_all(sides[0], sides[1][::-1], draws=0)
     forms = [[side.model_info.get("chat") for side in (each.before, each.after)] for each in pairs]
     assert forms == [[None, None], [{"turn": "user"}] * 2]
+
+
+def test_sides_of_several_benchmarks_are_refused_with_a_remedy_that_works() -> None:
+    before, after = ([measure(scorer(shift), Pronouns()) for _ in range(2)] for shift in (0.1, 0.0))
+    before[1], after[1] = (replace(side[1], benchmark="other") for side in (before, after))
+    with pytest.raises(RecipeError, match=r"got .*, other; compare each") as caught:
+        compare(before, after)
+    assert str(caught.value).endswith("[eq.compare(b, a) for b, a in zip(before, after)]")
+    same = [compare(b, a) for b, a in zip(before[:1], after[:1], strict=True)]
+    assert same[0].change("gap").metric == "gap"

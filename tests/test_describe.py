@@ -7,8 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 from pydantic import Field
 
-from equipoise.attribute.base import Attributor
-from equipoise.benchmarks.base import Benchmark
+from equipoise.commands.describe import plugin_bases
 from equipoise.describe import (
     KINDS,
     OptionDescription,
@@ -19,22 +18,11 @@ from equipoise.describe import (
     summary_of,
 )
 from equipoise.errors import RecipeError
-from equipoise.judge.base import Judge
 from equipoise.locate.base import Locator
 from equipoise.locate.random_block import RandomBlock
-from equipoise.mitigate.base import Mitigation
-from equipoise.nulls.base import Null
 from equipoise.plugins import available, find
-from equipoise.supply.base import Supplier
-from equipoise.text_scorers.base import TextScorer
 
-BASES: dict[str, type] = dict(
-    zip(
-        KINDS,
-        (Benchmark, Supplier, Locator, Attributor, Mitigation, Judge, TextScorer, Null),
-        strict=True,
-    )
-)
+BASES = plugin_bases()
 PLUGINS = [(kind, name) for kind, base in BASES.items() for name in available(base)]
 SUMMARIES = {kind: summaries(group) for kind, group in KINDS.items()}
 

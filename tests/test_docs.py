@@ -15,16 +15,13 @@ from users_files import NEEDED as OPTIONS
 from users_files import USERS
 
 from equipoise.api import mitigate
-from equipoise.attribute.base import Attributor
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark, ScoresTexts
 from equipoise.benchmarks.stereoset import StereoSet
-from equipoise.judge.base import Judge
+from equipoise.commands.describe import plugin_bases
 from equipoise.loading.load import load
-from equipoise.locate.base import Locator
 from equipoise.measure import measure
 from equipoise.metrics.scale import Scale
 from equipoise.mitigate.base import Mitigation
-from equipoise.nulls.base import Null
 from equipoise.planted.world import find_world
 from equipoise.plugins import available, build, find
 from equipoise.predictions import Predictions
@@ -44,16 +41,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("**/*.md"))]
 BENCHMARKS = available(Benchmark)
-BASES: dict[str, type] = {
-    "benchmark": Benchmark,
-    "supply": Supplier,
-    "locator": Locator,
-    "attributor": Attributor,
-    "mitigation": Mitigation,
-    "judge": Judge,
-    "scorer": TextScorer,
-    "null": Null,
-}
+BASES = plugin_bases()
 
 
 #: Options without a default, by plug-in.

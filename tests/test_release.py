@@ -5,8 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -79,10 +81,39 @@ cli.run(["list", "--json"])
 
 
 @pytest.mark.slow
-def test_what_is_installed_runs_the_demo(installed: dict[str, str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "equipoise", "demo", "--out", str(tmp_path / "demo")]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=installed, check=True, capture_output=True, text=True
+def test_what_pip_installs_runs_the_demo(built: Path, tmp_path: Path) -> None:
+    """The wheel and the source archive in clean environments, the big libraries lent."""
+    demo = tmp_path / "demo"
+    wheel, archive = (
+        [_install(file, tmp_path / file.suffix), "demo", "--quick", "--out", demo]
+        for file in (*built.glob("*.whl"), *built.glob("*.tar.gz"))
     )
-    assert "true 0." in done.stdout
-    assert (tmp_path / "demo" / "report.html").stat().st_size > 100_000
+    done = _run(wheel)
+    assert "afgb: measured 0.3" in done.stdout
+    assert "LFTF (parity) removed " in done.stdout
+    assert "12 steps done, 0 were done before, 0 failed" in " ".join(done.stderr.split())
+    assert (demo / "report.html").stat().st_size > 100_000
+    # the other one finds every step done, since it is the same
+    assert "0 steps done, 12 were done before, 0 failed" in " ".join(_run(archive).stderr.split())
+
+
+def _install(file: Path, folder: Path) -> Path:
+    """The command of a new environment that has this file, and lends all else from ours."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    packages = folder / sysconfig.get_path("purelib", vars={"base": "", "platbase": ""}).lstrip("/")
+    # a path alone: what is installed as a checkout there is not seen from here
+    (packages / "lent.pth").write_text(sysconfig.get_path("purelib"))
+    pip = [sys.executable, "-m", "pip", "--python", folder, "install", "--quiet", "--no-deps"]
+    _run([*pip, "--no-index", "--no-build-isolation", "--ignore-installed", file])
+    place = _run([folder / "bin" / "python", "-c", "import equipoise; print(equipoise.__file__)"])
+    assert Path(place.stdout.strip()).is_relative_to(packages)
+    return folder / "bin" / "equipoise"
+
+
+def _run(command: Sequence[object]) -> subprocess.CompletedProcess[str]:
+    """Run a command outside of the checkout, which it must not see."""
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    words = [str(word) for word in command]
+    return subprocess.run(
+        words, cwd="/", env=environment, check=True, capture_output=True, text=True
+    )

@@ -25,11 +25,8 @@ def list_(as_json: AsJson = False) -> None:
             print(f"  {name.ljust(width)}  {summary}".rstrip())
 
 
-def describe(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A plug-in, as `list` names it.")],
-    as_json: AsJson = False,
-) -> None:
-    """Print what a plug-in is: its paper, options with meaning, metrics, data and known faults."""
+def plugin_bases() -> dict[str, type]:
+    """The class that plug-ins of each kind derive from."""
     from equipoise.attribute.base import Attributor
     from equipoise.benchmarks.base import Benchmark
     from equipoise.judge.base import Judge
@@ -40,8 +37,15 @@ def describe(
     from equipoise.text_scorers.base import TextScorer
 
     classes = (Benchmark, Supplier, Locator, Attributor, Mitigation, Judge, TextScorer, Null)
-    bases = dict(zip(KINDS, classes, strict=True))
-    facts = {kind: _facts(cls) for kind, cls in find_plugins(name, bases).items()}
+    return dict(zip(KINDS, classes, strict=True))
+
+
+def describe(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A plug-in, as `list` names it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print what a plug-in is: its paper, options with meaning, metrics, data and known faults."""
+    facts = {kind: _facts(cls) for kind, cls in find_plugins(name, plugin_bases()).items()}
     if as_json:
         print(json.dumps(facts, ensure_ascii=False))
         return

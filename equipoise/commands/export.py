@@ -8,7 +8,7 @@ import typer
 
 from equipoise.commands import flags
 from equipoise.commands.measured import write_page
-from equipoise.errors import RecipeError
+from equipoise.errors import RecipeError, StoreError
 
 if TYPE_CHECKING:
     from equipoise.study.study import Study
@@ -41,6 +41,7 @@ def report(
     from equipoise.study import results
     from equipoise.study.load_study import read_study
 
+    _check_folder(folder)
     if (folder / results.FILE).is_file():
         if figure or disparity:
             raise RecipeError(
@@ -66,6 +67,18 @@ def report(
     flags.say(f"the report is {page}")
     if as_json:
         print(json.dumps(describe_study(study, page)))
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise `StoreError` for a folder that holds neither a study nor results."""
+    from equipoise.study.results import FILE
+    from equipoise.study.store import HEAD
+
+    if not any((folder / name).is_file() for name in (HEAD, FILE)):
+        raise StoreError(
+            f"a folder must have a {HEAD} or a {FILE}, '{folder}' has neither; name one that "
+            "`equipoise run RECIPE` or `equipoise measure ... --out` wrote"
+        )
 
 
 def describe_study(study: "Study", page: Path) -> dict[str, Any]:
@@ -140,6 +153,7 @@ def export(  # noqa: PLR0913
     from equipoise.study.study import plain_study
 
     flags.check_files(out=out)
+    _check_folder(folder)
     # what `measure --out` wrote is a study of measurements alone
     if (folder / results.FILE).is_file():
         measurements = results.read_results(folder)

@@ -3,6 +3,7 @@
 import inspect
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import wraps
@@ -14,7 +15,7 @@ import typer
 from equipoise.conclusions import CALLED, margin_of
 from equipoise.errors import RecipeError, nearest
 from equipoise.plugins import names_in
-from equipoise.progress.messages import is_quiet, report_to, warn
+from equipoise.progress.messages import duration, is_quiet, keep, report_to, warn
 from equipoise.progress.messages import say as say
 from equipoise.records import JSON, MOST_DRAWS, MOST_SEED, Margin
 
@@ -136,7 +137,10 @@ def telling(verb: Callable[..., None]) -> Callable[..., None]:
     @wraps(verb)
     def with_messages(*, quiet: bool, log: Path | None, **arguments: Any) -> None:
         report_to(quiet=quiet, log=log)
-        verb(**arguments)
+        name, began = verb.__name__.rstrip("_"), time.monotonic()
+        keep(f"equipoise {name} begins")
+        verb(**arguments)  # what ends it before its end, says so itself
+        keep(f"equipoise {name} ends after {duration(time.monotonic() - began)}")
 
     signature = inspect.signature(verb, eval_str=True)
     added = {"quiet": (Quiet, False), "log": (Log, None)}

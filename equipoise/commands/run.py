@@ -14,6 +14,7 @@ from equipoise.progress.messages import when_stopped
 
 if TYPE_CHECKING:
     from equipoise.study.plan import Plan
+    from equipoise.study.recipe import Recipe
     from equipoise.study.store import Store
     from equipoise.study.study import Study
 
@@ -44,42 +45,40 @@ def run(  # noqa: PLR0913
     """
     flags.name_data(data)
     folder = out or Path("runs") / recipe.stem
-    if not dry:
-        _run_study(
-            recipe,
-            folder,
-            device=device,
-            batch_size=batch_size,
-            controls=not no_controls,
-            as_json=as_json,
-        )
-        return
-    planned = _planned(recipe, controls=not no_controls)
-    _print_plan(planned, folder, device=device, as_json=as_json)
+    read = _read_recipe(recipe, controls=not no_controls)
+    if dry:
+        _print_plan(read, folder, device=device, as_json=as_json)
+    else:
+        _run_study(read, folder, device=device, batch_size=batch_size, as_json=as_json)
 
 
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the study.")] = Path(
         "runs/demo"
     ),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A method and a seed: about a minute.")
+    ] = False,
     as_json: flags.AsJson = False,
 ) -> None:
     """Plant a bias, measure, find and remove it: about three minutes.
 
-    No network is needed. Interrupted at any moment, the same command resumes.
+    No network is needed. Interrupted at any moment, the same command resumes; what --quick did is
+    not done again without it.
     """
-    from equipoise.demo import RECIPE
-
-    _run_study(RECIPE, out, planted_truth=True, as_json=as_json)
-
-
-def _planned(recipe: Path, *, controls: bool) -> "Plan":
-    """The plan of a recipe; `controls`: False leaves them out, whatever the recipe says."""
-    from equipoise.study.plan import plan
+    from equipoise.demo import RECIPE, quick_recipe
     from equipoise.study.recipe import Recipe
 
-    read = Recipe.from_yaml(recipe)
-    return plan(replace(read, controls=read.controls and controls))
+    recipe = Recipe.from_yaml(RECIPE)
+    _run_study(quick_recipe(recipe) if quick else recipe, out, planted_truth=True, as_json=as_json)
+
+
+def _read_recipe(file: Path, *, controls: bool) -> "Recipe":
+    """A recipe; `controls`: False leaves them out, whatever the recipe says."""
+    from equipoise.study.recipe import Recipe
+
+    recipe = Recipe.from_yaml(file)
+    return replace(recipe, controls=recipe.controls and controls)
 
 
 def _say_left_out(planned: "Plan") -> None:
@@ -87,13 +86,15 @@ def _say_left_out(planned: "Plan") -> None:
         flags.say(f"left out: {title}: {reason}")
 
 
-def _print_plan(planned: "Plan", folder: Path, *, device: str, as_json: bool) -> None:
+def _print_plan(recipe: "Recipe", folder: Path, *, device: str, as_json: bool) -> None:
     """Print the steps, which are done, and how long each took or may take."""
     from equipoise.progress.messages import duration
+    from equipoise.study.plan import plan
     from equipoise.study.runner import describe_steps
     from equipoise.study.store import Store
     from equipoise.study.timing import Timing
 
+    planned = plan(recipe)
     store = Store(folder=folder)
     steps = describe_steps(planned)
     timing = Timing.of(store, steps)
@@ -138,25 +139,24 @@ def _guess_times(planned: "Plan", keys: Sequence[str], *, device: str) -> dict[s
 
 
 def _run_study(
-    recipe: Path,
+    recipe: "Recipe",
     folder: Path,
     *,
     device: str = "auto",
     batch_size: int | None = None,
     planted_truth: bool = False,
-    controls: bool = True,
     as_json: bool = False,
 ) -> None:
     """Run a recipe into a folder and finish with its report; exits with 1 when a step failed.
 
-    `controls`: False leaves them out, whatever the recipe says.
     `planted_truth`: say what the instruments read against what was planted, as the demo does.
     """
+    from equipoise.study.plan import plan
     from equipoise.study.runner import run as run_plan
     from equipoise.study.store import Store
 
     # whole before the first step: a mistake in the recipe's last line costs no hours
-    planned = _planned(recipe, controls=controls)
+    planned = plan(recipe)
     _say_left_out(planned)
     flags.hush()
     store = Store.open(folder)

@@ -96,9 +96,10 @@ def _find_metrics(
             for metric in dict.fromkeys(row.metric for row in measurement.estimates):
                 named.setdefault(f"{name}.{metric}", []).append((key, metric))
     if requirement.metric not in named:
+        whole = [name for name in named if name.rpartition(".")[2] == requirement.metric]
+        remedy = f"write {' or '.join(whole)}" if whole else nearest(requirement.metric, named)
         raise RecipeError(
-            f"{requirement.where}: the result has no metric '{requirement.metric}'; "
-            f"{nearest(requirement.metric, named)}"
+            f"{requirement.where}: the result has no metric '{requirement.metric}'; {remedy}"
         )
     return named[requirement.metric]
 

@@ -13,6 +13,7 @@ import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from huggingface_hub.file_download import repo_folder_name
 
+from equipoise.edits.base import HEAD, read_head
 from equipoise.edits.tokenizer import VOCABULARIES
 from equipoise.errors import ModelError, StoreError
 from equipoise.files.cache import cached_sha256
@@ -47,6 +48,8 @@ FILES = (
 _CODE = "*.py"  # fetched, hashed and run only where it is trusted
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _OF_EDITS = ("adapter_model.safetensors", "weights.safetensors")
+_COMBINED = "combined"  # the kind of two edits
+_PARTS = ("first", "second")  # folders of the edits that a combined edit is made of
 _COMMIT = re.compile("[0-9a-f]{7,40}")
 _FINGERPRINT = re.compile("[0-9a-f]{8}")  # as much of it as is printed
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
@@ -141,6 +144,8 @@ def _find_on_hub(repository: str, revision: str | None, *, trust_remote_code: bo
     try:
         small = (*FILES, _CODE) if trust_remote_code else FILES
         folder = _fetch(repository, revision, (*small, _WHOLE, *_OF_EDITS))
+        if (folder / HEAD).is_file() and read_head(folder).kind == _COMBINED:
+            _fetch_parts(repository, folder.name)
         weights = _name_weights(folder)
         # By the commit, which names the cache's folder: a push between the two mixes nothing.
         if not all((folder / weight).is_file() for weight in weights):
@@ -177,6 +182,14 @@ def _fetch(repository: str, revision: str | None, patterns: Sequence[str]) -> Pa
         repository, revision=revision, allow_patterns=list(patterns), ignore_patterns=["*/*"]
     )
     return Path(fetched)
+
+
+def _fetch_parts(repository: str, commit: str) -> None:
+    """Fetch the files of the edits inside a combined edit, however deep they are."""
+    names = (*FILES, *_OF_EDITS)
+    patterns = [f"{part}/{name}" for part in _PARTS for name in names]
+    patterns += [f"{part}/*/{name}" for part in _PARTS for name in names]
+    huggingface_hub.snapshot_download(repository, revision=commit, allow_patterns=patterns)
 
 
 def complete_commit(repository: str, revision: str | None) -> str | None:

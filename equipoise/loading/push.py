@@ -146,19 +146,24 @@ def _prepared(folder: Path, base: str | None) -> Iterator[tuple[Path, list[str]]
 
 def _for_everybody(edit: Edit, base: str | None) -> Edit:
     """The edit with its base's name on the Hub, and without paths of this machine."""
-    info = edit.info
-    if isinstance(edit, CombinedEdit) or edits_under(info):
-        why = "two edits" if isinstance(edit, CombinedEdit) else f"on top of {edits_under(info)[0]}"
+    if under := edits_under(edit.info):
         raise ModelError(
-            f"an edit must be of a model alone to be pushed, '{info.method}' is {why}; merge it "
-            "(equipoise merge) and push that"
+            f"an edit must be of a model alone to be pushed, '{edit.info.method}' is on top of "
+            f"{under[0]}; merge it (equipoise merge) and push that"
         )
-    if base is not None:
-        info = replace(info, base_name=base)
+    return _without_this_machine(edit, base)
+
+
+def _without_this_machine(edit: Edit, base: str | None) -> Edit:
+    info = edit.info if base is None else replace(edit.info, base_name=base)
     if not (hub_id(info) or info.base_name.startswith("planted:")):
         raise ModelError(
             f"an edit must have a base that everybody can load to be pushed, that of "
             f"'{info.method}' is the folder of {info.base}; give its name on the Hub (base=, "
             "--base), or merge the edit (equipoise merge) and push that"
         )
-    return replace(edit, info=info_without_places(info))
+    edit = replace(edit, info=info_without_places(info))
+    if isinstance(edit, CombinedEdit):
+        first, second = (_without_this_machine(part, base) for part in (edit.first, edit.second))
+        return replace(edit, first=first, second=second)
+    return edit

@@ -29,7 +29,14 @@ def null_spans(measurement: Measurement) -> dict[tuple[str, frozenset[tuple[str,
         for estimate in reference.estimates if reference.kind == "null" else ():
             key = estimate.metric, frozenset(estimate.group.items())
             values.setdefault(key, []).append(estimate.value)
-    ends = {key: numbers(min(each), max(each)) for key, each in values.items()}
+    shown = {
+        (each.metric, frozenset(each.group.items())): (each.value, each.low, each.high)
+        for each in measurement.estimates
+    }
+    ends = {
+        key: numbers(min(each), max(each), beside=shown.get(key, ()))
+        for key, each in values.items()
+    }
     return {key: low if low == high else f"{low} to {high}" for key, (low, high) in ends.items()}
 
 

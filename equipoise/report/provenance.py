@@ -191,16 +191,16 @@ def _write_json(value: object, depth: int, digits: int | None) -> str:
     if isinstance(value, float) and digits is not None:
         return plain_json(float(f"{value:.{digits}g}"))
     if isinstance(value, Mapping):
-        brackets = "{}"
+        start, end = "{", "}"
         parts = [
             f"{plain_json(str(key))}: {_write_json(each, depth + 1, digits)}"
             for key, each in value.items()
         ]
     elif isinstance(value, list | tuple):
-        brackets, parts = "[]", [_write_json(each, depth + 1, digits) for each in value]
+        start, end = "[", "]"
+        parts = [_write_json(each, depth + 1, digits) for each in value]
     else:
         return plain_json(value)
-    start, end = brackets
     line = f"{start}{', '.join(parts)}{end}"
     if depth + len(line) <= _LINE and "\n" not in line:
         return line

@@ -18,7 +18,7 @@ import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
 from equipoise.answer import answer
-from equipoise.conclusions import Change, Comparison, Difference
+from equipoise.conclusions import Change, Comparison, Difference, model_title
 from equipoise.errors import StoreError
 from equipoise.files.atomic import check_new, new_folder, sha256
 from equipoise.files.json_records import read_object
@@ -133,6 +133,9 @@ def comparisons_document(comparisons: Sequence[Comparison]) -> dict[str, Any]:
                 "split": comparison.before.split,
                 "before": comparison.before.model,
                 "after": comparison.after.model,
+                # the names that users gave them, else the identities again
+                "before_name": model_title(comparison.before),
+                "after_name": model_title(comparison.after),
                 "seed": comparison.seed,
                 "draws": comparison.draws,
                 "changes": _CHANGES.dump_python(comparison.changes),

@@ -10,29 +10,13 @@ from pathlib import Path
 import pytest
 
 from equipoise import cli
-from equipoise.attribute.base import Attributor
-from equipoise.benchmarks.base import Benchmark
 from equipoise.citing.cite import Used, bibtex, read_citations, read_references, used_in
-from equipoise.judge.base import Judge
-from equipoise.locate.base import Locator
-from equipoise.mitigate.base import Mitigation
-from equipoise.nulls.base import Null
+from equipoise.commands.describe import plugin_bases
 from equipoise.plugins import names_in
 from equipoise.records import DataUse, Estimate, Measurement, Reference
 from equipoise.study.results import results_document, to_json
-from equipoise.supply.base import Supplier
-from equipoise.text_scorers.base import TextScorer
 
-BASES: dict[str, type] = {
-    "benchmark": Benchmark,
-    "supply": Supplier,
-    "locator": Locator,
-    "attributor": Attributor,
-    "mitigation": Mitigation,
-    "judge": Judge,
-    "scorer": TextScorer,
-    "null": Null,
-}
+BASES = plugin_bases()
 EDIT = {
     "method": "lftf",
     "options": {"locator": {"name": "head_patching", "draws": 5}, "epochs": 1},

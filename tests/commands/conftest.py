@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from asking import Asked as Asked
+from asking import ask as ask
 from tiny_folder import save_tiny
 
 from equipoise import cli
@@ -29,7 +31,6 @@ sample: 10
 STEPS = 2 + 1 + 2 * (1 + 2) + 2  # measured, located, fitted and measured a seed, compared
 
 Written = Callable[[str], Path]
-Asked = Callable[..., tuple[int, str, str]]
 Refused = Callable[..., str]
 
 
@@ -80,19 +81,6 @@ def written(tmp_path: Path, model: Path) -> Written:
         return file
 
     return write
-
-
-@pytest.fixture
-def ask(capsys: pytest.CaptureFixture[str]) -> Asked:
-    """Give a command; gives its status and what it wrote to standard output and error."""
-
-    def run_command(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        status = cli.run([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run_command
 
 
 @pytest.fixture

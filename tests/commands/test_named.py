@@ -29,6 +29,10 @@ def test_results_call_the_model_by_its_name(model: Path, ask: Asked, tmp_path: P
     ask("measure", model, *SMALL, "--out", tmp_path / "plain")
     _, compared, _ = ask("compare", tmp_path / "plain", tmp_path / "named", "--draws", 20)
     assert f"{named.model} → Our model, v2" in compared
+    command = ("compare", tmp_path / "plain", tmp_path / "named", "--draws", 20, "--json")
+    (item,) = json.loads(ask(*command)[1])["comparisons"]
+    assert (item["before_name"], item["after_name"]) == (named.model, "Our model, v2")
+    assert (item["before"], item["after"]) == (named.model, named.model)
     file = tmp_path / "junit.xml"
     ask("check", tmp_path / "named", "--require", "genbias.afgb at least 0", "--junit", file)
     assert 'value="Our model, v2"' in file.read_text()

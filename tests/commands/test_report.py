@@ -71,7 +71,9 @@ def test_damaged_step_is_missing_with_its_error(copied: Path, ask: Asked) -> Non
 
 def test_folder_without_a_study(tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "kept.txt").write_text("kept")
-    assert f"a study must have a study.json, '{tmp_path}' has none" in refused("report", tmp_path)
+    for command in (("report",), ("export", "--csv")):
+        said = refused(*command, tmp_path)
+        assert f"must have a study.json or a results.json, '{tmp_path}' has neither" in said
     for other in ("absent", "kept.txt"):
         with pytest.raises(StoreError, match=other):
             read_study(tmp_path / other)

@@ -97,6 +97,21 @@ def test_measure_without_out_says_that_nothing_is_kept(
 
 
 @pytest.mark.thorough
+def test_a_log_has_the_beginning_and_the_end_of_short_work(
+    model: Path, tmp_path: Path, ask: Asked
+) -> None:
+    log, out = tmp_path / "log", tmp_path / "edit"
+    command = ("mitigate", model, "lftf", *WORLD, *LFTF, "--out", out)
+    assert ask(*command, "--log", log)[0] == 0
+    first, *_, last = [line.split(" ", 2)[2] for line in log.read_text().splitlines()]
+    assert first == "equipoise mitigate begins"
+    assert last.startswith("equipoise mitigate ends after ")
+    # what is refused has an error in place of the end
+    assert ask(*command, "--log", log)[0] == 2
+    assert f"error: {out}" in log.read_text().splitlines()[-1]
+
+
+@pytest.mark.thorough
 def test_mitigate_goes_on_from_its_last_checkpoint(
     model: Path, tmp_path: Path, ask: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,7 +158,9 @@ def test_run_says_how_many_steps_are_kept(
         f"stopped; 2 of {STEPS} steps are kept in {out}, and the same command goes on from there"
     )
     logged = (tmp_path / "log").read_text().splitlines()
-    assert [line.split(" ", 2)[2] for line in logged] == err.splitlines()
+    assert [line.split(" ", 2)[2] for line in logged] == [
+        "equipoise run begins", *err.splitlines()
+    ]  # fmt: skip
 
 
 @pytest.mark.thorough

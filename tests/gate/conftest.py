@@ -1,16 +1,14 @@
 """A result with every kind of number in it: shown, wide, missing, with an ideal or a direction."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from asking import Asked as Asked
+from asking import ask as ask
 
-from equipoise import cli
 from equipoise.records import Estimate, Measurement, Outcome
 from equipoise.study.results import write_results
-
-Asked = Callable[..., tuple[int, str, str]]
 
 
 def estimate(metric: str, value: float, low: float, high: float, **more: object) -> Estimate:
@@ -63,16 +61,3 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
             measurement("stereoset", estimate("ss", 58.0, 53.0, 63.0, ideal=50.0)),
         ],
     )
-
-
-@pytest.fixture
-def ask(capsys: pytest.CaptureFixture[str]) -> Asked:
-    """Give a command; gives its status and what it wrote to standard output and error."""
-
-    def run_command(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        status = cli.run([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run_command

@@ -109,6 +109,7 @@ def test_a_benchmark_measured_twice_must_hold_twice_unless_its_key_is_named() ->
             "the result has no metric 'sterioset.ss'; did you mean 'stereoset.ss'",
         ),
         ("stereoset.s at most 5", "did you mean 'stereoset.ss'"),
+        ("ss within 45..55", "the result has no metric 'ss'; write stereoset.ss"),
         (
             "stereoset.ss[axis=gendre] at most 5",
             "it has no group axis=gendre; did you mean 'axis=gender'",

@@ -14,8 +14,10 @@ from tiny_adapters import adapter_for
 from tiny_folder import save_tiny
 
 from equipoise import cli
-from equipoise.edits.base import Edit, write_card
+from equipoise.edits.base import write_card
+from equipoise.edits.edit import fingerprint
 from equipoise.edits.registry import CombinedEdit, load_edit
+from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
 from equipoise.loading.load import load
 from equipoise.loading.merge import merge
@@ -117,6 +119,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> FakeHub:
 def write(folder: Path, files: dict[str, bytes]) -> Path:
     folder.mkdir()
     for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content)
     return folder
 
@@ -212,12 +215,45 @@ def test_what_nobody_else_could_use_is_refused(
         push(edit, "me/fair")
     with pytest.raises(ModelError, match="is neither; name the folder that mitigate"):
         push(base, "me/fair")
-    first = load_edit(edit)
-    pair: Edit = CombinedEdit(info=first.info, first=first, second=first)
-    pair.save(tmp_path / "pair")
-    with pytest.raises(ModelError, match="'unlearn' is two edits; merge it"):
-        push(tmp_path / "pair", "me/fair", base="gpt2")
+    stacked = load_edit(edit)
+    stacked = replace(
+        stacked, info=replace(stacked.info, base=f"{stacked.info.base}+lftf:607a30d1")
+    )
+    stacked.save(tmp_path / "stacked")
+    with pytest.raises(ModelError, match="'unlearn' is on top of lftf:607a30d1; merge it"):
+        push(tmp_path / "stacked", "me/fair", base="gpt2")
     assert hub.calls == []
+
+
+@pytest.mark.thorough
+def test_two_edits_as_one_arrive_whole_and_are_fetched_with_their_parts(
+    hub: FakeHub, edit: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter, model, name = load_edit(edit), load(str(base)), "model.norm.weight"
+    changed = {name: model.module.get_parameter(name).detach() * 1.5}
+    info = replace(adapter.info, base_fingerprint=fingerprint(model.module, changed))
+    weights = WeightEdit(info=info, tensors=changed)
+    info = replace(info, base_fingerprint="")
+    pair = CombinedEdit(info=info, first=adapter, second=weights)
+    pair.save(tmp_path / "pair")
+    with pytest.raises(ModelError, match="is the folder of tiny@"):
+        push(tmp_path / "pair", "me/pair")
+    push(tmp_path / "pair", "me/pair", base="them/tiny")
+    sent = hub.files("me/pair")
+    assert not [name for name, content in sent.items() if str(base.parent).encode() in content]
+    assert {"edit.json", "README.md", "first/edit.json", "second/edit.json"} <= sent.keys()
+    place = write(tmp_path / "0123456789abcdef0123456789abcdef01234567", sent)
+    asked: list[list[str]] = []
+
+    def fetch(_: str, *, allow_patterns: list[str], **__: object) -> str:
+        asked.append(allow_patterns)
+        return str(place)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+    edited = load("me/pair", base=str(base))
+    assert edited.identity.endswith(load_edit(tmp_path / "pair").content[:8])
+    parts = {name for name in sent if "/" in name} - {"first/README.md", "second/README.md"}
+    assert parts == {name for name in parts if any(fnmatch(name, each) for each in asked[1])}
 
 
 def test_a_hub_that_refuses_is_quoted(

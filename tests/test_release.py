@@ -91,10 +91,10 @@ def test_what_pip_installs_runs_the_demo(built: Path, tmp_path: Path) -> None:
     done = _run(wheel)
     assert "afgb: measured 0.3" in done.stdout
     assert "LFTF (parity) removed " in done.stdout
-    assert "12 steps done, 0 were done before, 0 failed" in " ".join(done.stderr.split())
+    assert "14 steps done, 0 were done before, 0 failed" in " ".join(done.stderr.split())
     assert (demo / "report.html").stat().st_size > 100_000
     # the other one finds every step done, since it is the same
-    assert "0 steps done, 12 were done before, 0 failed" in " ".join(_run(archive).stderr.split())
+    assert "0 steps done, 14 were done before, 0 failed" in " ".join(_run(archive).stderr.split())
 
 
 def _install(file: Path, folder: Path) -> Path:

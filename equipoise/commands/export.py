@@ -34,9 +34,6 @@ def report(
 ) -> None:
     """Write the report of a study, or the page of results: an HTML file that needs nothing else."""
     from equipoise.answer import answer
-    from equipoise.report.attribution_figure import write_attribution_figure
-    from equipoise.report.disparity_figure import write_disparity_figures
-    from equipoise.report.figure_file import check_figure
     from equipoise.report.html import write_study_page
     from equipoise.study import results
     from equipoise.study.load_study import read_study
@@ -54,13 +51,19 @@ def report(
             print(json.dumps({"report": str(page), "answer": answer(measurements)}))
         return
     if figure is not None:
+        from equipoise.report.figure_file import check_figure
+
         check_figure(figure)
     flags.check_files(figure=figure, out=out)
     study = read_study(folder)
     if figure is not None:
+        from equipoise.report.attribution_figure import write_attribution_figure
+
         written = write_attribution_figure(figure, study, title=study.title)
         flags.say(f"the figure is {written}")
     if disparity is not None:
+        from equipoise.report.disparity_figure import write_disparity_figures
+
         figures = write_disparity_figures(disparity, study)
         flags.say(f"{len(figures)} figures of groups are in {disparity}")
     page = write_study_page(out or folder / "report.html", study, full=full)

@@ -80,12 +80,13 @@ def show(  # noqa: PLR0913
 
 def _read(folder: Path, model: str | None, benchmark: str | None) -> "Sequence[Measurement]":
     """The measurements of a result or a study, of the model and benchmark that are named."""
-    from equipoise.study.load_study import read_study
     from equipoise.study.results import FILE, read_results
 
     if (folder / FILE).is_file() or not folder.is_dir():
         measurements = read_results(folder)
     else:
+        from equipoise.study.load_study import read_study
+
         measurements = tuple(each.measurement for each in read_study(folder).measured)
     models = [model_title(each) for each in measurements]
     benchmarks = [title_of(each) for each in measurements]

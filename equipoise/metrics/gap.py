@@ -18,7 +18,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from equipoise.metrics.weighted import Weights
 from equipoise.records import Column, NextTokenScored
@@ -122,6 +121,8 @@ def note_signs(leans: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
     half of the prompts of a template and in over half of another's, by more than chance: 5 % for
     the two that are farthest apart of all (Bonferroni), prompts taken as independent.
     """
+    from scipy import special  # where it is used: results are read without it
+
     if len(leans) < 2:
         return ()
     shares = {name: 50.0 * (1.0 + float(np.mean(np.sign(lean)))) for name, lean in leans.items()}

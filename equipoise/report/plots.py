@@ -10,7 +10,6 @@ from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from equipoise.conclusions import Comparison, RankStability
 from equipoise.number_text import interval, numbers
@@ -136,6 +135,8 @@ def _place_labels(dots: Sequence[Dot], axis: Axis) -> dict[str, float]:
 
 def _slope(x: Sequence[float], y: Sequence[float]) -> str:
     """Least squares, with the 95 % interval of Student's t of the residuals."""
+    from scipy import stats  # where it is used: results are read without it
+
     across, up = _finite_pairs(x, y)
     if len(across) < _FEWEST or np.ptp(across) == 0.0:
         return "n/a"
@@ -146,6 +147,8 @@ def _slope(x: Sequence[float], y: Sequence[float]) -> str:
 
 def _correlation(x: Sequence[float], y: Sequence[float]) -> str:
     """Pearson's, with Fisher's 95 % interval."""
+    from scipy import stats  # where it is used: results are read without it
+
     across, up = _finite_pairs(x, y)
     # Fisher's interval divides by the root of n - 3
     if len(across) <= _FEWEST or np.ptp(across) == 0.0 or np.ptp(up) == 0.0:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from equipoise.records import JSON, Column, Estimate
 
@@ -62,6 +61,8 @@ def curve(readings: Sequence[Reading]) -> Curve:
     with fewer than three finite readings, or at reading strength alone; `spearman` also when every
     reading is the same.
     """
+    from scipy import stats  # where it is used: results are read without it
+
     ordered = tuple(sorted(readings, key=lambda reading: (reading.strength, reading.seed)))
     first = ordered[0].estimate
     finite = [reading for reading in ordered if math.isfinite(reading.estimate.value)]
@@ -90,6 +91,8 @@ def curve(readings: Sequence[Reading]) -> Curve:
 
 def _slope(x: Column, y: Column) -> tuple[float, float]:
     """Least-squares slope and half the width of its interval."""
+    from scipy import stats  # where it is used: results are read without it
+
     around = x - x.mean()
     width = float((around**2).sum())
     slope = float((around * y).sum()) / width

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from equipoise.records import Column
 
@@ -47,6 +46,8 @@ def corrected_mean(
     judge's, which any number may stand for. `clusters`: texts of one number are not independent;
     the variance is then that of the sums of clusters.
     """
+    from scipy import special  # where it is used: results are read without it
+
     f, y = np.asarray(judged, float), np.asarray(labels, float)
     graded = np.isfinite(y)
     n, others = int(graded.sum()), int((~graded).sum())
@@ -135,6 +136,8 @@ def _lang_reiczigel(
     judged: tuple[float, float], sensitivity: tuple[float, float], specificity: tuple[float, float]
 ) -> tuple[float, float, float]:
     """Ends in [0, 1] and the standard error (or nan) of shares, each with its count."""
+    from scipy import special  # where it is used: results are read without it
+
     z = float(special.ndtri(0.5 + LEVEL / 2))
     (p, n), (se, n_se), (sp, n_sp) = (
         ((count * share + added / 2) / (count + added), count + added)

@@ -11,7 +11,6 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from scipy import special
 
 from equipoise.metrics.weighted import CLUSTER
 from equipoise.records import Column, Columns, Metric
@@ -32,6 +31,8 @@ def crossed_interval(metric: Metric, columns: Columns, *, over: str) -> Interval
     (clusters - 1)) degrees of freedom. What is left of a row when both are known is in v and in w,
     so that the interval is rather too wide. nan, with the reason, with fewer than two of either.
     """
+    from scipy import special  # where it is used: results are read without it
+
     overall = point(metric, columns)
     groups, clusters = (_values_within(metric, columns, key) for key in ("@" + over, CLUSTER))
     count = min(len(groups), len(clusters))

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from equipoise.stats.resample import LEVEL, Interval
 
@@ -31,6 +30,8 @@ def sign_test(signs: Sequence[float]) -> SignTest:
     0 is a tie, which says nothing of the direction and is left out of share and p (Dixon and Mood);
     nan is left out altogether. p is twice the smaller tail of Binomial(n, 1/2), at most 1.
     """
+    from scipy import special  # where it is used: results are read without it
+
     values = np.asarray(signs, dtype=np.float64)
     wins, losses = int(np.count_nonzero(values > 0)), int(np.count_nonzero(values < 0))
     n = wins + losses
@@ -51,6 +52,8 @@ def exact_share(count: int, n: int) -> Interval:
 
     nan with a reason for n = 0. Raises `ValueError` unless 0 <= count <= n.
     """
+    from scipy import special  # where it is used: results are read without it
+
     if not 0 <= count <= n:
         raise ValueError(f"a count must be from 0 to n, got {count} of {n}; count again")
     if n == 0:

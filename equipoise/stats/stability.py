@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from scipy import stats
 
 from equipoise.conclusions import Ranking, RankStability, TopOverlap
 
@@ -39,6 +38,8 @@ def rank_stability(
     Raises `ValueError` when there is no ranking, the number of seeds differs, or the components
     do.
     """
+    from scipy import stats  # where it is used: results are read without it
+
     components = {(len(ranking.scores), ranking.kind, ranking.labels) for ranking in rankings}
     if len(components) != 1 or len(seeds) != len(rankings):
         ranked = sorted(f"{count} {kind}s" for count, kind, _ in components)
@@ -78,6 +79,8 @@ def top_overlap(rankings: Sequence[Ranking], k: int, *, positive: bool = False) 
     how many by chance follows from the hypergeometric distribution: of n components those left
     after a ranking meet the k of the next. Raises `ValueError` for k below 1 or above n.
     """
+    from scipy import stats  # where it is used: results are read without it
+
     n = len(rankings[0].scores)
     if not 1 <= k <= n:
         raise ValueError(f"k must be from 1 to {n} components, got {k}")
@@ -112,6 +115,8 @@ def chance_overlap(sizes: Sequence[int], n: int, shared: int) -> tuple[float, fl
 
     Of sets drawn independently, without replacement within a set.
     """
+    from scipy import stats  # where it is used: results are read without it
+
     counts = np.arange(sizes[0] + 1)
     left = np.zeros(len(counts))  # probability that so many are in all sets so far
     left[-1] = 1.0

@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from scipy import special
 
 from equipoise.attributions import Attribution
 from equipoise.errors import StoreError
@@ -149,6 +148,8 @@ def summarize_attribution(
 
 def _profile(attribution: Attribution, groups: Sequence[Mapping[str, str]]) -> Iterator[Estimate]:
     """Mean score of the rows of each label and type of bias, with Student's t interval."""
+    from scipy import special  # where it is used: results are read without it
+
     members: dict[tuple[tuple[str, str], ...], list[int]] = {}
     for index, group in enumerate(groups):
         key = tuple((name, group[name]) for name in ("label", "axis") if name in group)

@@ -277,7 +277,7 @@ def read_outcomes(file: Path) -> tuple[Outcome, ...]:
     from pyarrow import parquet
 
     try:
-        rows: list[dict[str, Any]] = parquet.read_table(file).to_pylist()
+        rows: list[dict[str, Any]] = parquet.ParquetFile(file).read().to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{file} must be Parquet, got: {error}; copy it again") from error
     return tuple(

@@ -77,22 +77,21 @@ def run(
 
 def describe_steps(plan: Plan) -> list[dict[str, JSON]]:
     """The steps as `study.json` has them: what a reader needs to find them."""
-    return [_describe_step(step) for step in plan.steps]
-
-
-def _describe_step(step: Step) -> dict[str, JSON]:
-    return {
-        "key": step.key,
-        "kind": step.kind,
-        "title": step.title,
-        "content": dict(step.content),
-        "model": step.model.label if step.model else None,
-        "mitigation": step.mitigation.label if step.mitigation else None,
-        "benchmark": step.benchmark.label if step.benchmark else None,
-        "plugin": step.plugin.label if step.plugin else None,
-        "seed": step.seed,
-        "needs": [need.key for need in step.needs],
-    }
+    return [
+        {
+            "key": step.key,
+            "kind": step.kind,
+            "title": step.title,
+            "content": dict(step.content),
+            "model": step.model.label if step.model else None,
+            "mitigation": step.mitigation.label if step.mitigation else None,
+            "benchmark": step.benchmark.label if step.benchmark else None,
+            "plugin": step.plugin.label if step.plugin else None,
+            "seed": step.seed,
+            "needs": [need.key for need in step.needs],
+        }
+        for step in plan.steps
+    ]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,7 +128,9 @@ class _Runner:
                 number = [*self.described].index(step.key) + 1
                 where = f"[{number}/{len(self.described)}]"
                 self.say(f"{where} {possible.title}{self._time_left(left)}")
-                self._compute(possible, where)
+                seconds = self._compute(possible, where)
+                if seconds is not None:
+                    self.timing.add(self.described[step.key], seconds)
             return mine
 
     def _time_left(self, left: Sequence[Step]) -> str:
@@ -150,7 +151,8 @@ class _Runner:
         self.skipped += 1
         return True
 
-    def _compute(self, step: Step, where: str) -> None:
+    def _compute(self, step: Step, where: str) -> float | None:
+        """Compute a step and store it; gives the seconds it took, None where it failed."""
         fault = self.store.fault(step.key)
         if self.store.set_aside(step.key) is not None:
             self.say(f"{step.title}: its stored result {fault}; it is set aside and done again")
@@ -166,12 +168,12 @@ class _Runner:
             why = " ".join(str(error).split()) or type(error).__name__
             self.say(f"{where} {step.title} failed: {why}")
             self._fail(step, why, traceback.format_exc())
-            return
+            return None
         seconds = round(time.monotonic() - began, 3)
         self.store.log("done", step=step.key, seconds=seconds)
-        self.timing.add(_describe_step(step), seconds)
         self.whole.add(step.key)
         self.done += 1
+        return seconds
 
     def _fail(self, step: Step, why: str, text: str | None = None) -> None:
         self.failed[step.key] = step.title

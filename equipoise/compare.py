@@ -9,13 +9,7 @@ from numpy.typing import NDArray
 
 from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
-from equipoise.conclusions import (
-    Change,
-    Comparison,
-    Difference,
-    Factorial,
-    describe_differences,
-)
+from equipoise.conclusions import Change, Comparison, Difference, Factorial, describe_differences
 from equipoise.errors import RecipeError, nearest
 from equipoise.records import Estimate, Margin, Measurement, Metric
 from equipoise.stats.compare import Sides, compare_metrics
@@ -59,29 +53,7 @@ def compare(
     Raises `RecipeError` when they did not measure the same items, naming the difference, and for
     several before that are not as many as after.
     """
-    befores, afters = (
-        tuple(side) if isinstance(side, Sequence) and not isinstance(side, str) else (side,)
-        for side in (before, after)
-    )
-    for side in (*befores, *afters):
-        if not isinstance(side, Measurement):
-            raise RecipeError(
-                f"what is compared must be measurements, got {side!r:.60}; read a folder with "
-                "eq.read_results and choose from it"
-            )
-    for seeds in (befores, afters):
-        names = dict.fromkeys(measurement.benchmark for measurement in seeds)
-        if len(names) > 1:
-            raise RecipeError(
-                "several measurements of a side must be seeds of one benchmark, got "
-                f"{', '.join(names)}; compare each benchmark's own: "
-                "[eq.compare(b, a) for b, a in zip(before, after)]"
-            )
-    if len(befores) not in (1, len(afters)):
-        raise RecipeError(
-            f"several measurements before must be as many as after, got {len(befores)} and "
-            f"{len(afters)}; give that of each seed on both sides"
-        )
+    befores, afters = _sides_of(before, after)
     before, *other_befores = befores
     _check_across(across)
     benchmark, *others = _check_versions(before, (*other_befores, *afters))
@@ -137,6 +109,36 @@ def compare(
         ),
         differences=differences,
     )
+
+
+def _sides_of(
+    before: Measurement | Sequence[Measurement], after: Measurement | Sequence[Measurement]
+) -> tuple[tuple[Measurement, ...], tuple[Measurement, ...]]:
+    """Both sides as measurements of one benchmark, a seed each. Raises `RecipeError` for others."""
+    befores, afters = (
+        tuple(side) if isinstance(side, Sequence) and not isinstance(side, str) else (side,)
+        for side in (before, after)
+    )
+    for side in (*befores, *afters):
+        if not isinstance(side, Measurement):
+            raise RecipeError(
+                f"what is compared must be measurements, got {side!r:.60}; read a folder with "
+                "eq.read_results and choose from it"
+            )
+    for seeds in (befores, afters):
+        names = dict.fromkeys(measurement.benchmark for measurement in seeds)
+        if len(names) > 1:
+            raise RecipeError(
+                "several measurements of a side must be seeds of one benchmark, got "
+                f"{', '.join(names)}; compare each benchmark's own: "
+                "[eq.compare(b, a) for b, a in zip(before, after)]"
+            )
+    if len(befores) not in (1, len(afters)):
+        raise RecipeError(
+            f"several measurements before must be as many as after, got {len(befores)} and "
+            f"{len(afters)}; give that of each seed on both sides"
+        )
+    return befores, afters
 
 
 def _by_seed(sides: Sides) -> Iterator[Sides]:

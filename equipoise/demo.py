@@ -3,12 +3,10 @@
 The recipe is `demo.yaml` beside this file; `examples/demo.yaml` is the same.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 from equipoise.conclusions import UNSTATED, Change, Comparison
 from equipoise.number_text import interval, numbers
-from equipoise.study.recipe import Recipe
 from equipoise.study.study import Chapter, Study
 
 RECIPE = Path(__file__).with_name("demo.yaml")
@@ -22,17 +20,6 @@ WATCHED = (
     ("facts", "accuracy", "recall of facts in %"),
     ("perplexity", "perplexity", "perplexity on neutral text"),
 )
-
-
-def quick_recipe(recipe: Recipe) -> Recipe:
-    """The demo of pronouns alone, its first method with a seed; its steps are the demo's, too."""
-    return replace(
-        recipe,
-        benchmarks=tuple(each for each in recipe.benchmarks if each.name != "stereoset"),
-        mitigations=recipe.mitigations[:1],
-        seeds=recipe.seeds[:1],
-        locators=(),
-    )
 
 
 def lead(study: Study) -> tuple[str, ...]:

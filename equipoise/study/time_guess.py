@@ -113,8 +113,8 @@ def _learnt(step: Step) -> float:
 def _flat(options: Mapping[str, Any]) -> dict[str, int]:
     """Whole numbers among options, and among options of these, by name; the outer ones count."""
     inner = [_flat(value) for value in options.values() if isinstance(value, dict)]
-    own = {name: value for name, value in options.items() if isinstance(value, int)}
-    return {name: value for each in (*inner, own) for name, value in each.items()}
+    outer = {name: value for name, value in options.items() if isinstance(value, int)}
+    return {name: value for each in (*inner, outer) for name, value in each.items()}
 
 
 def count_parameters(name: str) -> int | None:

@@ -88,8 +88,8 @@ def test_exactly_one_format_is_required(
 
 @pytest.mark.thorough
 def test_folder_without_a_study(tmp_path: Path, refused: Refused) -> None:
-    assert "a study must have a study.json" in refused("export", tmp_path, "--csv")
-    assert "a study must have a study.json" in refused("export", tmp_path / "no", "--csv")
+    assert "must have a study.json or a results.json" in refused("export", tmp_path, "--csv")
+    assert "must have a study.json or a results.json" in refused("export", tmp_path / "no", "--csv")
     (tmp_path / "results.json").write_text('{"equipoise": {"schema": 9}}')
     assert "results.json must have schema 2, got 9" in refused("export", tmp_path, "--csv")
 

@@ -63,6 +63,7 @@ def inject(  # noqa: PLR0913
         options[source].setdefault("association", association)
     epochs = out.with_name(f"{out.name}.epochs")
     check_new(out, what="an edit")
+    when_stopped(lambda: describe_kept(checkpoints_of(out)))  # of an earlier try, too
     built = plugins.build(Mitigation, method, options[method])
     if keep_epochs and not isinstance(built, BiasToken):
         raise RecipeError(

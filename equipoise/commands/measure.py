@@ -89,6 +89,8 @@ def measure(  # noqa: PLR0913
     # Before loading, so that a wrong option is refused at once.
     built = [plugins.build(Benchmark, benchmark, options[benchmark]) for benchmark in benchmarks]
     _check_files(model, built, split)
+    kept = KeptMeasurements(out)
+    when_stopped(lambda: kept.describe(len(built) * (1 + (chat and plain))))
     elsewhere = _find_elsewhere(model, asked=chat or start != "auto" or called)
     subjects: list[Predictions | Scorer] = [] if elsewhere is None else [elsewhere]
     if elsewhere is None:
@@ -97,8 +99,7 @@ def measure(  # noqa: PLR0913
         )
         subjects += [opened] if plain or not chat else []
         subjects += [opened.in_chat(**form)] if chat else []
-    kept, pairs = KeptMeasurements(out), [*product(built, subjects)]
-    when_stopped(lambda: kept.describe(len(pairs)))
+    pairs = [*product(built, subjects)]
     asked = Settings(split=split, limit=limit, seed=seed, draws=draws, nulls=nulls)
     measurements = []
     for benchmark_, subject in pairs:

@@ -67,6 +67,7 @@ def mitigate(  # noqa: PLR0913
     source = supply or api.usual_supply(built, model)
     options = flags.parse_settings(settings, [method, source])
     check_new(out, what="an edit")
+    when_stopped(lambda: describe_kept(checkpoints_of(out)))  # of an earlier try, too
     learnt = plugins.build(Supplier, source, options[source])
     opened = flags.load_model(
         model, dtype, device, revision, base, batch_size, start, trust_remote_code

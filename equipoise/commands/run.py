@@ -10,7 +10,7 @@ import typer
 
 from equipoise.commands import flags
 from equipoise.commands.export import describe_study
-from equipoise.progress.messages import when_stopped
+from equipoise.progress.messages import NOTHING_KEPT, when_stopped
 
 if TYPE_CHECKING:
     from equipoise.study.plan import Plan
@@ -163,6 +163,7 @@ def _run_study(
     from equipoise.study.runner import run as run_plan
     from equipoise.study.store import Store
 
+    when_stopped(lambda: _describe_earlier(folder))
     # whole before the first step: a mistake in the recipe's last line costs no hours
     planned = plan(recipe)
     _say_left_out(planned)
@@ -180,6 +181,13 @@ def _run_study(
         _print_study(study, page, planted_truth=planted_truth)
     if failed:
         raise typer.Exit(code=1)
+
+
+def _describe_earlier(folder: Path) -> str:
+    """What is kept of an earlier run, while this one has not begun."""
+    if not any(folder.glob("steps/*")):
+        return NOTHING_KEPT
+    return f"what was done before is kept in {folder}, and the same command goes on from there"
 
 
 def _describe_kept(planned: "Plan", store: "Store") -> str:

@@ -143,7 +143,10 @@ def _kind_of(module: PreTrainedModel) -> ModelKind:
 def _hash_weights(module: PreTrainedModel) -> str:
     """sha256 (hex) over names, shapes and values; of what lies on a disk names and shapes alone."""
     digest = hashlib.sha256()
-    for name, tensor in module.named_parameters():
+    saved = module.state_dict().keys()
+    # packed weights of GPTQ and AWQ are buffers
+    packed = [(name, buffer) for name, buffer in module.named_buffers() if name in saved]
+    for name, tensor in (*module.named_parameters(), *packed):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         if tensor.is_meta:
             continue

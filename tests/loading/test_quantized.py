@@ -11,11 +11,14 @@ import pytest
 import torch
 from contrast_items import SUPPLY
 from tiny_adapters import adapter_for, logits, weights
+from torch import Tensor, nn
+from torch.nn import functional
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from equipoise.edits.registry import load_edit
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
+from equipoise.loading.in_memory import wrap
 from equipoise.loading.load import load
 from equipoise.loading.merge import merge
 from equipoise.mitigate.bias_edit import BiasEdit
@@ -196,3 +199,36 @@ def test_an_adapter_is_trained_on_4_bit_and_merged_on_the_original(
         merge(edited, tmp_path / "m")
     assert load_edit(tmp_path / "edit").content == edit.content
     assert (tmp_path / "m" / "model.safetensors").is_file()
+
+
+class Packed(nn.Module):
+    """A layer as GPTQ keeps it: weights in 8 bits are a buffer, beside a scale per row."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        scale = layer.weight.detach().abs().amax(dim=1, keepdim=True) / 127
+        self.register_buffer("qweight", (layer.weight.detach() / scale).round().to(torch.int8))
+        self.register_buffer("scales", scale)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        qweight, scales = self.get_buffer("qweight"), self.get_buffer("scales")
+        return functional.linear(hidden, qweight * scales)
+
+
+@pytest.mark.thorough
+def test_a_model_in_memory_with_packed_weights_is_measured_and_known_by_them() -> None:
+    tiny = tiny_model()
+    before = wrap(tiny.module, tiny.tokenizer)
+    plain = [each.logprob for each in before.score(REQUESTS)]
+    attention = tiny.module.model.layers[0].self_attn
+    attention.q_proj = Packed(attention.q_proj)
+    tiny.module.config.quantization_config = {"quant_method": "gptq", "bits": 8}
+    packed = wrap(tiny.module, tiny.tokenizer)
+    assert packed.info["dtype"] == "gptq 8-bit"
+    read = [each.logprob for each in packed.score(REQUESTS)]
+    assert read == pytest.approx(plain, abs=0.05)
+    assert read != plain
+    attention.q_proj.qweight[0, 0] += 1
+    assert len({each.identity for each in (before, packed, wrap(tiny.module, tiny.tokenizer))}) == 3
+    with pytest.raises(ModelError, match="are quantized"):
+        FullFinetune().fit(packed, SUPPLY, seed=0)

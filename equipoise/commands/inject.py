@@ -9,8 +9,15 @@ import typer
 
 from equipoise import plugins
 from equipoise.commands import flags
-from equipoise.commands.mitigate import check_verb, checkpoints_of, fit_and_save, print_edit
+from equipoise.commands.mitigate import (
+    check_verb,
+    checkpoints_of,
+    describe_kept,
+    fit_and_save,
+    print_edit,
+)
 from equipoise.errors import RecipeError, StoreError
+from equipoise.progress.messages import when_stopped
 
 if TYPE_CHECKING:
     from equipoise.edits.base import Edit

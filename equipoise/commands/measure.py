@@ -99,10 +99,9 @@ def measure(  # noqa: PLR0913
         )
         subjects += [opened] if plain or not chat else []
         subjects += [opened.in_chat(**form)] if chat else []
-    pairs = [*product(built, subjects)]
     asked = Settings(split=split, limit=limit, seed=seed, draws=draws, nulls=nulls)
     measurements = []
-    for benchmark_, subject in pairs:
+    for benchmark_, subject in product(built, subjects):
         measurement = kept.measure(subject, benchmark_, asked)
         measurements.append(_note_exchange(measurement, as_they_are))
         if not as_json:  # at once, so that nothing is lost when a later benchmark fails

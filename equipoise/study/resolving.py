@@ -34,6 +34,7 @@ from equipoise.study.leaving_out import (
     check_attributor,
     check_headline,
     why_not_edited,
+    why_not_ranked,
     why_not_taught,
     with_dependants,
 )
@@ -262,19 +263,16 @@ class Resolver:
     def _resolve_located(self, given: Supplied, supplied: JSON) -> dict[str, JSON]:
         """Contents of the supplies that locators do not share with the recipe, by their labels.
 
-        Refuses a locator of questions whose supply has none.
+        Refuses a locator of questions whose supply has none, and prompts that it cannot rank on.
         """
         contents: dict[str, JSON] = {}
         for entry in self.recipe.locators:
             locator = self.locators[entry.label]
             spec = self.recipe.supply_of(entry, locator.taught_by)
             supply, content = given.of(spec)
-            if locator.reads == "questions" and not supply.questions:
-                raise RecipeError(
-                    f"{self.recipe.at(entry.line)}: {entry.name} ranks on questions about an "
-                    f"association, and {spec.name} has {len(supply.questions)}; give it a supply "
-                    f"of its own, as 'supply: {locator.taught_by}'"
-                )
+            reason = why_not_ranked(entry.name, locator, spec, supply)
+            if reason is not None:
+                raise RecipeError(f"{self.recipe.at(entry.line)}: {reason}")
             if content != supplied:
                 contents[entry.label] = content
         return contents

@@ -25,6 +25,7 @@ from equipoise.own_data.gap_prompts import AxisOptions
 from equipoise.records import (
     OPTIONS,
     DataUse,
+    Estimate,
     Margin,
     Metric,
     NextToken,
@@ -182,6 +183,10 @@ class GenBias(AxisOptions, Benchmark[Situation, NextTokenScored]):
             if math.isfinite(outcome.values.get("lo", math.nan)):
                 leans.setdefault(outcome.groups["template"], []).append(outcome.values["lo"])
         return gap.note_signs(leans)
+
+    def conclusions(self, estimates: Sequence[Estimate]) -> tuple[str, ...]:
+        """Where several answers have hardly any probability."""
+        return () if self.pronouns else answer_gap.note_mass(estimates)
 
     def remarks(self, split: str) -> tuple[str, ...]:
         """Which answers are asked for, where they are not the paper's."""

@@ -26,7 +26,16 @@ from equipoise.errors import RecipeError
 from equipoise.metrics import answer_gap, gap
 from equipoise.metrics.weighted import Weighted, percent
 from equipoise.own_data.gap_prompts import AxisOptions, refuse_unhinted
-from equipoise.records import OPTIONS, DataUse, Margin, Metric, NextToken, NextTokenScored, Outcome
+from equipoise.records import (
+    OPTIONS,
+    DataUse,
+    Estimate,
+    Margin,
+    Metric,
+    NextToken,
+    NextTokenScored,
+    Outcome,
+)
 
 _OWN = "own: what UB is made of (methods-lftf 1.4)"
 
@@ -139,6 +148,10 @@ class GenHint(AxisOptions, Benchmark[Situation, NextTokenScored]):
             return Outcome(example=example.id, values=values, groups=example.groups)
         values = gap.response_values(response) | {"s": example.score, "hint": example.hint}
         return Outcome(example=example.id, values=values, groups=example.groups)
+
+    def conclusions(self, estimates: Sequence[Estimate]) -> tuple[str, ...]:
+        """Where several answers have hardly any probability."""
+        return () if self.pronouns else answer_gap.note_mass(estimates)
 
     def remarks(self, split: str) -> tuple[str, ...]:
         """Which answers are asked for, where they are not the paper's."""

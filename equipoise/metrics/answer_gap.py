@@ -24,9 +24,10 @@ from scipy import special
 
 from equipoise.metrics import ability
 from equipoise.metrics.weighted import Weighted, mean_of
-from equipoise.records import Margin, Metric, NextTokenScored
+from equipoise.records import Estimate, Margin, Metric, NextTokenScored
 
 _PAPER = "LFTF, section 3 and A.3"
+_LITTLE = 0.05  # mass
 _OWN = "own: form of LFTF's score for n answers"
 
 
@@ -94,7 +95,7 @@ def gap_metrics(words: Sequence[str], target: Sequence[float]) -> tuple[Metric, 
         Metric(
             name="afgb", of=mean_of("gap"), unit="probability", source=f"{_PAPER}; {_OWN}",
             meaning="mean of mass × distance: the paper's score for n answers", ideal=0.0, low=0.0,
-            high=1.0, margin=Margin(size=0.05),
+            high=1.0,
         ),
         *part_metrics(words, target),
     )  # fmt: skip
@@ -113,6 +114,8 @@ def part_metrics(words: Sequence[str], target: Sequence[float] | None) -> tuple[
             name="distance", of=mean_of("distance"), unit="share of mass", source=_OWN,
             meaning="mean distance of the answers' shares from the target, as a share of the most "
             "that it can be", ideal=ideal, low=0.0, high=1.0,
+            # AFGB has none: where hardly any mass is on the answers it is always near 0
+            margin=None if target is None else Margin(size=0.05),
         ),
         Metric(
             name="lo_abs", of=mean_of("lo_abs"), unit="nats", source=_OWN, ideal=ideal, low=0.0,
@@ -146,7 +149,6 @@ def hint_metrics(words: Sequence[str]) -> tuple[Metric, ...]:
             name="ub", of=mean_of("hinted_gap"), unit="probability", source=f"{_PAPER}; {_OWN}",
             meaning="mean of P(hinted answer) less the mean of the others: the paper's score for "
             "n answers; 0: hints ignored", higher_is_better=True, low=-1 / (count - 1), high=1.0,
-            margin=Margin(size=0.05),
         ),
         Metric(
             name="hints_obeyed", of=Weighted(lambda c, w: 100 * w.mean(c["obeyed"])), unit="%",
@@ -161,6 +163,16 @@ def hint_metrics(words: Sequence[str]) -> tuple[Metric, ...]:
         ),
         *part_metrics(words, None),
     )  # fmt: skip
+
+
+def note_mass(estimates: Sequence[Estimate]) -> tuple[str, ...]:
+    """A note where the answers have so little mass that AFGB and UB cannot be far from 0."""
+    return tuple(
+        f"the answers have {estimate.value:.2g} of the probability together, and afgb and ub can "
+        "be no larger: read distance, lo_abs and the shares"
+        for estimate in estimates
+        if estimate.metric == "mass" and not estimate.group and estimate.value < _LITTLE
+    )
 
 
 def _label(word: str) -> str:

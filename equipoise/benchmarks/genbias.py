@@ -21,7 +21,7 @@ from equipoise.data.situations import Situation
 from equipoise.errors import RecipeError
 from equipoise.metrics import ability, answer_gap, gap
 from equipoise.metrics.weighted import Weighted, mean_absolute, mean_of
-from equipoise.own_data.gap_prompts import AxisOptions
+from equipoise.own_data.gap_prompts import AxisOptions, read_gap_prompts
 from equipoise.records import (
     OPTIONS,
     DataUse,
@@ -106,9 +106,9 @@ class GenBias(AxisOptions, Benchmark[Situation, NextTokenScored]):
         "the paper's random split (split_by=random) has prompts of a profession in train and "
         "test: it measures fit to seen professions; its counts per scale (326/299/318 in train) "
         "come from an unpublished draw and cannot be matched",
-        "AFGB falls when a model gives less probability to both pronouns, with no bias removed: "
-        "read it beside mass, abs_rho and lo_abs",
-        "two pronouns only; a model that says 'they' shows as little mass",
+        "AFGB falls when a model gives less probability to all answers, with no bias removed: "
+        "read it beside mass and lo_abs",
+        "a model that says another word than those asked for, such as 'they', shows as little mass",
     )
 
     #: the paper's size; "by_meaning": 281 by the paper's rule; "prof_clean": 241, our audit
@@ -214,11 +214,13 @@ def ask_answers(example: Situation, *, spaceless: bool = False) -> NextToken:
 
 
 def note_answers(options: AxisOptions) -> tuple[str, ...]:
-    """Which answers are asked for, where they are not the paper's two pronouns."""
+    """Which answers are asked for, where they are not the paper's, and what of a file is unread."""
+    notes = () if options.file is None else read_gap_prompts(options.file).notes
     if options.pronouns:
-        return ()
+        return notes
     words = ", ".join(word.strip() for word in options.resolved_axis().words)
     return (
         f"answers asked for: {words}; another word for the same answer is in no number, and one of "
         "several tokens counts as the product of their probabilities",
+        *notes,
     )

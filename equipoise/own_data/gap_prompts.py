@@ -17,7 +17,7 @@ added, the built-in templates end in what the axis asks for.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
-from dataclasses import field, replace
+from dataclasses import replace
 from typing import Final, Self
 
 from pydantic import model_validator
@@ -29,7 +29,7 @@ from equipoise.data.prompt_sets import PromptSet, TemplateSet, place_fault, prom
 from equipoise.data.situations import Template, Term
 from equipoise.errors import DataError, RecipeError, nearest
 from equipoise.files.rows import FileRow
-from equipoise.own_data.columns import Layout, Role, find_columns, read_own_file, role
+from equipoise.own_data.columns import Layout, Role, find_columns, note_unread, read_own_file, role
 from equipoise.records import OPTIONS, DataUse
 
 _PARTS: Final = ("profession", "template", "hint", "training hint", "answer")
@@ -48,7 +48,8 @@ class GapPromptFile:
     templates: tuple[Template, ...] = ()
     hints: tuple[Template, ...] = ()
     training_hints: tuple[Template, ...] = ()
-    answers: tuple[Answer, ...] = field(default=())
+    answers: tuple[Answer, ...] = ()
+    notes: tuple[str, ...] = ()  # on columns that are not read
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -155,6 +156,7 @@ def read_gap_prompts(file: str) -> GapPromptFile:
             named_answer(word, hint=layout.label(row, "hint"))
             for word, row in names["answer"].items()
         ),
+        notes=tuple(note_unread(source, layout.columns.values())),
     )
 
 

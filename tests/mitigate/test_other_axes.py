@@ -1,5 +1,6 @@
 """LFTF on answers that are no pronouns: it takes the supply's, refuses others, and equalizes."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ import torch
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.genhint import GenHint
 from equipoise.errors import RecipeError
+from equipoise.locate.fixed_block import FixedBlock
 from equipoise.locate.gender_contrast import GenderContrast
 from equipoise.measure import measure
 from equipoise.mitigate.full_finetune import FullFinetune
 from equipoise.mitigate.lftf import Lftf
+from equipoise.models.anatomy import head
 from equipoise.records import Prompt, Supply
 from equipoise.supply.genbias import GenBiasSupply
 from equipoise.testing import tiny_model
@@ -96,24 +99,25 @@ def test_a_contrast_of_several_words_is_the_mean_over_pairs() -> None:
 
 
 @pytest.mark.thorough
-def test_it_moves_towards_uniform_on_professions_it_has_not_seen(file: str) -> None:
-    """With hints kept, the answers after held-out hints stay nearer to what they were."""
-    model = tiny_model("llama", blocks=2, seed=3)
-    supply = GenBiasSupply(file=file).supply()
+@pytest.mark.parametrize(("keep", "most", "least"), [(0.0, 1.0, 0.9), (1.0, 0.7, 0.0)])
+def test_it_moves_towards_uniform_on_unseen_professions(
+    file: str, keep: float, most: float, least: float
+) -> None:
+    """Without hints kept the answers have all mass after a held-out hint, too; with them, less."""
+    model = tiny_model("llama", seed=1)
+    with torch.no_grad():  # a model that can be sure of a token
+        head(model.module).weight.mul_(4)
     bias, hint = GenBias(file=file), GenHint(file=file, variant="hint1572", split_by="profession")
-    before = measure(model, bias, draws=200)
-    told = measure(model, hint, draws=0)
-    drift, after = [], []
-    for keep in (0.0, 20.0):
-        method = Lftf(epochs=30, keep_hints=keep, learning_rate=3e-3)
-        with method.fit(model, supply, seed=0).attached(model) as edited:
-            after.append(measure(edited, bias, draws=200))
-            hinted = measure(edited, hint, draws=0)
-            assert hinted.estimate("ub").n == told.estimate("ub").n > 0
-            drift.append(abs(hinted.estimate("mass").value - told.estimate("mass").value))
-    for measurement in after:
-        estimate = measurement.estimate("distance")
-        assert estimate.high < before.estimate("distance").low
-    assert after[0].estimate("distance").value < 0.1 < before.estimate("distance").value
-    assert after[0].estimate("lo_abs").value < 0.5 * before.estimate("lo_abs").value
-    assert drift[1] < 0.5 * drift[0]
+    before = measure(model, bias, draws=200).estimate("distance")
+    method = Lftf(
+        epochs=30, batch_size=4, learning_rate=1e-2, keep_hints=keep, locator=FixedBlock(block=-1)
+    )
+    edit = method.fit(model, GenBiasSupply(file=file).supply(), seed=0)
+    with edit.attached(model) as edited:
+        after = measure(edited, bias, draws=200)
+        hinted = measure(edited, hint, draws=0)
+    assert after.estimate("distance").high < before.low
+    assert after.estimate("distance").value < 0.25 < 0.9 < before.value
+    assert after.estimate("mass").value > 0.8
+    assert least < hinted.estimate("mass").value < most
+    assert math.isfinite(hinted.estimate("ub").value)

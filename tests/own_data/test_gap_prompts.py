@@ -45,6 +45,9 @@ def test_every_part_is_read(tmp_path: Path) -> None:
     assert [(each.word, each.hint) for each in file.answers] == [
         (" Leeds", "Leeds"), (" York", "old York"), (" Bath", "Bath"),
     ]  # fmt: skip
+    assert file.notes == ()
+    more = read_gap_prompts(write(tmp_path, "part,text,year\nprofession,cook,1900\n", "more.csv"))
+    assert more.notes == ("columns that are not read: 'year'",)
     assert (file.use.name, file.use.verified, len(file.use.sha256)) == ("mine.csv", None, 64)
 
 

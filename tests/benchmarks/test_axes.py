@@ -105,11 +105,11 @@ def test_a_neutral_model_is_ideal_and_a_stated_target_is_met() -> None:
     share = {" white": 0.6, " black": 0.3, " Asian": 0.1}
     scorer = FakeScorer(nats=lambda _, word: math.log(0.5 * share.get(word, 1e-6)))
     with in_world():
-        told = measure(scorer, GenBias(axis="race", target=(0.6, 0.3, 0.1)), draws=20, limit=30)
+        stated = measure(scorer, GenBias(axis="race", target=(0.6, 0.3, 0.1)), draws=20, limit=30)
         uniform = measure(scorer, GenBias(axis="race"), draws=20, limit=30)
         neutral = measure(FakeScorer(), GenBias(axis="race"), draws=20, limit=30)
-    assert told.estimate("afgb").value == pytest.approx(0.0, abs=1e-12)
-    assert told.estimate("share_black").ideal == 0.3
+    assert stated.estimate("afgb").value == pytest.approx(0.0, abs=1e-12)
+    assert stated.estimate("share_black").ideal == 0.3
     # total variation from thirds is 4/15, of at most 2/3
     assert uniform.estimate("distance").value == pytest.approx(0.4)
     assert uniform.estimate("afgb").value == pytest.approx(0.2)
@@ -199,5 +199,5 @@ def test_a_model_with_a_known_distribution_gets_the_known_score(tmp_path) -> Non
     hints = measure(model, GenHint(file=str(file), variant="hint1572"), draws=0)
     assert hints.estimate("ub").value == pytest.approx(0.0, abs=1e-6)
     assert hints.estimate("hints_obeyed").value == pytest.approx(100 / 3)
-    told = measure(model, GenBias(file=str(file), target=shares), split="all", draws=0)
-    assert told.estimate("afgb").value == pytest.approx(0.0, abs=1e-6)
+    stated = measure(model, GenBias(file=str(file), target=shares), split="all", draws=0)
+    assert stated.estimate("afgb").value == pytest.approx(0.0, abs=1e-6)

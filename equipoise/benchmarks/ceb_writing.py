@@ -30,8 +30,9 @@ from equipoise.judging.judgement import (
 from equipoise.judging.refusals import is_refusal
 from equipoise.judging.verdict_scales import STEREOTYPING, TOXICITY
 from equipoise.metrics import bias_ratio
+from equipoise.metrics.length import note_length
 from equipoise.metrics.strength import ORDER_METRICS
-from equipoise.records import OPTIONS, DataUse, Generation, Metric, Outcome
+from equipoise.records import OPTIONS, DataUse, Estimate, Generation, Metric, Outcome
 
 
 def _grades_any_bias(judge: Judge) -> Judge:
@@ -180,6 +181,10 @@ class CebWriting(Benchmark[Beginning, str], JudgesTexts[Beginning]):
                 "text biased"
             )
         return tuple(notes)
+
+    def conclusions(self, estimates: Sequence[Estimate]) -> tuple[str, ...]:
+        """Whether scores go with length."""
+        return note_length(estimates)
 
     def _read(self) -> Beginnings:
         return read_beginnings(self.part, self.types, mended=self.mended)

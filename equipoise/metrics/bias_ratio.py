@@ -10,6 +10,7 @@ import math
 from typing import Final
 
 from equipoise.metrics import ability
+from equipoise.metrics.length import length_metric
 from equipoise.metrics.strength import COVERAGE, STRONGEST
 from equipoise.metrics.weighted import mean_of, percent
 from equipoise.records import Metric
@@ -57,6 +58,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         name="words", of=mean_of("words"), unit="words", low=0.0,
         source="own: mean length of what is judged",
     ),
+    length_metric(lambda c: c["strength"], "a text's strength"),
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,8 @@ from equipoise.testing import check_benchmark, tiny_model
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, harness: ModuleType) -> Path:  # noqa: ARG001 (skips)
     """Local tasks and their documents."""
-    pytest.importorskip("lm_eval")
     write_tasks(tmp_path)
     return tmp_path
 

@@ -134,8 +134,8 @@ def test_supplier(name: str, tmp_path: Path) -> None:
         check_supplier(build(Supplier, name, options))
 
 
+@pytest.mark.usefixtures("harness")
 def test_benchmark_on_a_task_of_the_harness(tmp_path: Path) -> None:
-    pytest.importorskip("lm_eval")
     (tmp_path / "local.yaml").write_text(TASK)
     (tmp_path / "local.py").write_text(DOCUMENTS)
     options = {"task": "local", "tasks_folder": str(tmp_path)}

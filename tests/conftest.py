@@ -29,7 +29,8 @@ _HEAVY = ("torch", "transformers.modeling_utils", "accelerate", "peft", "scipy.s
 #: What lm-evaluation-harness imports, of its own and of others.
 _HARNESS = (
     "datasets", "lm_eval.evaluator", "lm_eval.loggers", "lm_eval.models.huggingface",
-    "lm_eval.tasks", "pytablewriter", "rich", "scipy.stats", "sklearn.metrics",
+    "lm_eval.tasks", "pytablewriter", "rich", "scipy.io", "scipy.stats", "sklearn.metrics",
+    "transformers.models.gpt2.modeling_gpt2", "transformers.models.llama.modeling_llama",
 )  # fmt: skip
 
 

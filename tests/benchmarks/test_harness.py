@@ -64,6 +64,7 @@ def ours(model: LanguageModel, benchmark: Harness) -> dict[str, float]:
     return {estimate.metric: estimate.value for estimate in measurement.estimates}
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")  # the harness's own
 @pytest.mark.parametrize("bos", ["bos", "added"])
 @pytest.mark.parametrize("task", ["choose", "say", "own"])
@@ -74,6 +75,7 @@ def test_likelihood_tasks_equal_the_harness(folder: Path, task: str, bos: Any) -
     assert len(expected) >= 2
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")
 def test_a_rolling_task_equals_the_harness(folder: Path) -> None:
     model = tiny_model("gpt2")
@@ -84,6 +86,7 @@ def test_a_rolling_task_equals_the_harness(folder: Path) -> None:
     assert math.isfinite(windowed["word_perplexity"])
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")
 def test_a_generating_task_equals_the_harness(folder: Path) -> None:
     model = tiny_model("llama", bos="added")

@@ -64,6 +64,7 @@ def measure(  # noqa: PLR0913
     without_faults: flags.WithoutFaults = None,
     nulls: flags.Nulls = True,
     called: flags.Called = None,
+    allow_code: flags.AllowCode = False,
     trust_remote_code: flags.TrustRemoteCode = False,
 ) -> None:
     """Measure a model on benchmarks.
@@ -84,6 +85,8 @@ def measure(  # noqa: PLR0913
     flags.check_files(html=html)
     options = _leave_out(without_faults, flags.parse_settings(settings, benchmarks))
     options, as_they_are = _with_exchange(options, exchange)
+    for name in flags.allow_code(benchmarks) if allow_code else ():
+        options[name] = {**options[name], "allow_code": True}
     if out is not None:
         check_new(out, what="results")
     # Before loading, so that a wrong option is refused at once.

@@ -31,6 +31,7 @@ def run(  # noqa: PLR0913
             help="Leave out the word tables that join methods which learn from StereoSet.",
         ),
     ] = False,
+    allow_code: flags.AllowCode = False,
     data: flags.Data = None,
     device: flags.Device = "auto",
     batch_size: flags.BatchSize = None,
@@ -50,10 +51,12 @@ def run(  # noqa: PLR0913
             device=device,
             batch_size=batch_size,
             controls=not no_controls,
+            allow_code=allow_code,
             as_json=as_json,
         )
         return
-    _print_plan(_planned(recipe, controls=not no_controls), folder, as_json=as_json)
+    planned = _planned(recipe, controls=not no_controls, allow_code=allow_code)
+    _print_plan(planned, folder, as_json=as_json)
 
 
 def demo(
@@ -71,12 +74,21 @@ def demo(
     _run_study(RECIPE, out, planted_truth=True, as_json=as_json)
 
 
-def _planned(recipe: Path, *, controls: bool) -> "Plan":
-    """The plan of a recipe; `controls`: False leaves them out, whatever the recipe says."""
+def _planned(recipe: Path, *, controls: bool, allow_code: bool) -> "Plan":
+    """The plan of a recipe, controls left out and programs run as the command says."""
     from equipoise.study.plan import plan
     from equipoise.study.recipe import Recipe
 
     read = Recipe.from_yaml(recipe)
+    if allow_code:
+        running = flags.allow_code(benchmark.name for benchmark in read.benchmarks)
+        benchmarks = tuple(
+            replace(spec, options={**spec.options, "allow_code": True})
+            if spec.name in running
+            else spec
+            for spec in read.benchmarks
+        )
+        read = replace(read, benchmarks=benchmarks)
     return plan(replace(read, controls=read.controls and controls))
 
 
@@ -124,7 +136,7 @@ def _print_plan(planned: "Plan", folder: Path, *, as_json: bool) -> None:
     print(f"{len(steps)} steps in {folder}, {len(to_do)} to do{left}")
 
 
-def _run_study(
+def _run_study(  # noqa: PLR0913
     recipe: Path,
     folder: Path,
     *,
@@ -132,18 +144,20 @@ def _run_study(
     batch_size: int | None = None,
     planted_truth: bool = False,
     controls: bool = True,
+    allow_code: bool = False,
     as_json: bool = False,
 ) -> None:
     """Run a recipe into a folder and finish with its report; exits with 1 when a step failed.
 
-    `controls`: False leaves them out, whatever the recipe says.
+    `controls`: False leaves them out, whatever the recipe says. `allow_code`: run programs that a
+    model writes.
     `planted_truth`: say what the instruments read against what was planted, as the demo does.
     """
     from equipoise.study.runner import run as run_plan
     from equipoise.study.store import Store
 
     # whole before the first step: a mistake in the recipe's last line costs no hours
-    planned = _planned(recipe, controls=controls)
+    planned = _planned(recipe, controls=controls, allow_code=allow_code)
     _say_left_out(planned)
     flags.hush()
     store = Store.open(folder)

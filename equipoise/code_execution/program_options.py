@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Final, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from equipoise.code_execution.execution import FAILURES, run_program
@@ -19,7 +19,7 @@ class RunsPrograms:
     """A benchmark that runs programs which a model wrote. Mixed in after `Benchmark`."""
 
     #: run what the model writes; without it the benchmark is refused (--allow-code sets it)
-    allow_code: Annotated[bool, Field(validate_default=True)] = False
+    allow_code: bool = False
     samples: Annotated[int, Field(ge=1, le=1000)] = 1  # programs written for each problem
     #: of pass@k, each at most `samples`; the first is the headline
     k: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (1,)
@@ -29,19 +29,14 @@ class RunsPrograms:
     seconds: Annotated[int, Field(ge=1)] = 5  # processor time of each program at most
     megabytes: Annotated[int, Field(ge=128)] = 1024  # memory of each program at most
 
-    @field_validator("allow_code")
-    @classmethod
-    def _allowed(cls, allow_code: bool) -> bool:
-        if not allow_code:
-            raise ValueError(
-                f"must be true, got {str(allow_code).lower()}: programs that the model writes are "
-                "run on this machine, with limits; allow it with --allow-code, or with "
-                "'allow_code: true' in a recipe"
-            )
-        return allow_code
-
     @model_validator(mode="after")
-    def _check_samples(self) -> Self:
+    def _check_options(self) -> Self:
+        if not self.allow_code:
+            raise ValueError(
+                "allow_code must be true, got false: programs that the model writes are run on "
+                "this machine, with limits; allow it with --allow-code, or with 'allow_code: true' "
+                "in a recipe"
+            )
         if len(set(self.k)) < len(self.k) or max(self.k) > self.samples:
             raise ValueError(
                 f"k must be different numbers up to samples ({self.samples}), got {list(self.k)}"

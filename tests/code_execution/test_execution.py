@@ -3,6 +3,7 @@
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,11 @@ def test_a_program_has_a_folder_and_no_environment(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(
     "attempt",
-    ["open({file!r}, 'w')", "import os; os.remove({file!r})", "import os; os.rename({file!r}, 'a')"],
+    [
+        "open({file!r}, 'w')",
+        "import os; os.remove({file!r})",
+        "import os; os.rename({file!r}, 'a')",
+    ],
 )
 def test_files_of_others_are_not_written(attempt: str, tmp_path: Path) -> None:
     file = tmp_path / "precious"
@@ -79,6 +84,27 @@ def test_files_of_others_are_not_written(attempt: str, tmp_path: Path) -> None:
 def test_other_processes_are_refused(attempt: str) -> None:
     ended = ending(attempt)
     assert (ended.kind, ended.message[:15]) == ("error", "PermissionError")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_a_program_has_started_is_killed() -> None:
+    """A process that is started past Python, which refuses it, is of the program's group."""
+    ended = ending(
+        "import ctypes, time\n"
+        "child = ctypes.CDLL(None).fork()\n"
+        "if child == 0:\n    time.sleep(60)\n"
+        "assert False, child\n"
+    )
+    assert ended.kind == "assertion"
+    status = Path(f"/proc/{int(ended.message)}/stat")
+
+    def is_gone() -> bool:
+        return not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+    patience = time.monotonic() + 10  # a signal arrives when the process is next scheduled
+    while not is_gone() and time.monotonic() < patience:
+        time.sleep(0.01)
+    assert is_gone()
 
 
 def test_the_network_is_refused() -> None:

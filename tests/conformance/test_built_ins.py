@@ -102,7 +102,7 @@ def test_benchmark_on_a_file_of_the_users_own(name: str, tmp_path: Path) -> None
 def test_benchmark_of_files_that_are_not_at_hand(name: str, tmp_path: Path) -> None:
     NOT_AT_HAND[name](tmp_path)
     with reading_from(tmp_path):
-        check_benchmark(build(Benchmark, name))
+        check_benchmark(build(Benchmark, name, GIVEN_TO.get(name, {})))
 
 
 @pytest.mark.parametrize("name", ASSOCIATED)

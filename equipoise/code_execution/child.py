@@ -8,6 +8,7 @@ import ctypes
 import json
 import os
 import resource
+import runpy
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -66,7 +67,7 @@ def _refuse_outside(folder: str) -> None:
             path, _mode, flags = arguments
             writes = isinstance(flags, int) and flags & _WRITING
             if writes and not isinstance(path, int) and outside(path):
-                raise PermissionError("a program that is tested must write into its folder alone")
+                raise PermissionError(f"a program that is tested must not write {path!r}")
         elif event in _CHANGES and any(
             outside(path) for path in arguments[:2] if not isinstance(path, int)
         ):
@@ -75,16 +76,17 @@ def _refuse_outside(folder: str) -> None:
     sys.addaudithook(audit)
 
 
-def _run(source: str) -> tuple[str, str]:
+def _run(file: str) -> tuple[str, str]:
     """How the program ended, and what it said."""
+    source = Path(file).read_bytes().decode("utf-8", "surrogatepass")
     try:
-        program = compile(source, "program.py", "exec", dont_inherit=True)
+        compile(source, "program.py", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:  # ValueError: a zero byte
         return "syntax", str(error)
     except (MemoryError, RecursionError) as error:
         return "memory", type(error).__name__
     try:
-        exec(program, {"__name__": "__main__"})
+        runpy.run_path(file, run_name="__main__")
     except AssertionError as error:
         return "assertion", str(error)
     except MemoryError:
@@ -99,11 +101,10 @@ def main(file: str, seconds: str, megabytes: str) -> NoReturn:
     report, null = os.dup(1), os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
-    source = Path(file).read_bytes().decode("utf-8", "surrogatepass")
     _leave_network()
     _limit(int(seconds), int(megabytes))
     _refuse_outside(os.path.realpath(os.getcwd()))
-    kind, message = _run(source)
+    kind, message = _run(file)
     os.write(report, json.dumps([kind, message[:200]]).encode())
     os._exit(0)
 

@@ -33,9 +33,9 @@ class RunsPrograms:
     def _check_options(self) -> Self:
         if not self.allow_code:
             raise ValueError(
-                "allow_code must be true, got false: programs that the model writes are run on "
-                "this machine, with limits; allow it with --allow-code, or with 'allow_code: true' "
-                "in a recipe"
+                f"allow_code must be true, got {self.allow_code}: programs that the model writes "
+                "are run on this machine, with limits; allow it with --allow-code, or with "
+                "'allow_code: true' in a recipe"
             )
         if len(set(self.k)) < len(self.k) or max(self.k) > self.samples:
             raise ValueError(

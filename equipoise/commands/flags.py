@@ -251,7 +251,7 @@ def parse_settings(texts: Iterable[str] | None, plugins: Iterable[str]) -> dict[
     return by_plugin
 
 
-def allow_code(names: Iterable[str]) -> list[str]:
+def running_code(names: Iterable[str]) -> list[str]:
     """Which of these benchmarks run programs that a model writes, for `--allow-code`.
 
     Raises `RecipeError` where none does: what was allowed then has no meaning.

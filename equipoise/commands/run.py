@@ -81,7 +81,7 @@ def _planned(recipe: Path, *, controls: bool, allow_code: bool) -> "Plan":
 
     read = Recipe.from_yaml(recipe)
     if allow_code:
-        running = flags.allow_code(benchmark.name for benchmark in read.benchmarks)
+        running = flags.running_code(benchmark.name for benchmark in read.benchmarks)
         benchmarks = tuple(
             replace(spec, options={**spec.options, "allow_code": True})
             if spec.name in running
@@ -97,6 +97,8 @@ def _say_left_out(planned: "Plan") -> None:
 
     for title, reason in planned.left_out:
         flags.say(f"left out: {title}: {reason}")
+    for label, reason in planned.missing:
+        flags.say(f"missing: {label}: {reason}")
     for sentence in left_out_sentences(planned.resolved):
         flags.say(sentence)
 
@@ -123,7 +125,9 @@ def _print_plan(planned: "Plan", folder: Path, *, as_json: bool) -> None:
             for key, step in zip(known, steps, strict=True)
         ]
         left_out = [{"what": title, "why": reason} for title, reason in planned.left_out]
-        print(json.dumps({"folder": str(folder), "steps": document, "left_out": left_out}))
+        missing = [{"what": label, "why": reason} for label, reason in planned.missing]
+        plan = {"folder": str(folder), "steps": document, "left_out": left_out, "missing": missing}
+        print(json.dumps(plan))
         return
     to_do = []
     for key, step in zip(known, steps, strict=True):

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from equipoise.data.sources import OWN_LICENCE
-from equipoise.errors import DataError, EquipoiseError, RecipeError, nearest
+from equipoise.errors import DataError, EquipoiseError, PackageError, RecipeError, nearest
 from equipoise.files.atomic import folder_sha256, sha256
 from equipoise.records import DataUse
 
@@ -217,7 +217,7 @@ def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise RecipeError(
+        raise PackageError(
             f"harness needs lm-evaluation-harness, got no module '{error.name}'; "
             "run pip install 'equipoise[ability]'"
         ) from None

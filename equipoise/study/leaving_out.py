@@ -1,6 +1,6 @@
 """What of a recipe cannot be done on a model, known before anything is: sentences for the plan."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from importlib.util import find_spec
 
 from equipoise import plugins
@@ -9,7 +9,7 @@ from equipoise.errors import RecipeError, nearest
 from equipoise.loading.model_kind import NamedKind
 from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation, single_parts
-from equipoise.records import JSON, Supply
+from equipoise.records import JSON, Metric, Supply
 from equipoise.study.recipe import BenchmarkSpec, Recipe, Spec
 from equipoise.supply.base import Supplier
 
@@ -107,3 +107,31 @@ def with_dependants(
             others = ", ".join(needed[label])
             all_reasons[label] = f"it stands beside {others}, which cannot be learnt on this model"
     return all_reasons
+
+
+def check_margins(
+    recipe: Recipe, metrics: Mapping[str, Mapping[str, Metric]], *, unknown: Container[str]
+) -> None:
+    """Refuse a margin that is of no metric (by benchmark and name), or of a kind it cannot have.
+
+    `unknown`: benchmarks whose metrics cannot be known yet.
+    """
+    for key, margin in recipe.margins.items():
+        name, _, metric = key.rpartition(".")
+        if name in unknown:
+            continue
+        if name not in metrics:
+            fault = (
+                "a margin is of benchmark.metric with a benchmark of this recipe, got "
+                f"'{key}'; {nearest(name or key, metrics)}"
+            )
+        elif metric not in metrics[name]:
+            fault = f"margins: {name} has no metric '{metric}'; {nearest(metric, metrics[name])}"
+        elif margin.relative and metrics[name][metric].higher_is_better is None:
+            fault = (
+                f"margins: {key} is measured against a point, so that its margin must be in "
+                f"'{metrics[name][metric].unit}', got {margin.size:.0%}; write a number"
+            )
+        else:
+            continue
+        raise RecipeError(f"{recipe.at(recipe.lines['margins'])}: {fault}")

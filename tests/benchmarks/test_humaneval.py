@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("name", ["humaneval", "mbpp"])
 def test_without_leave_nothing_is_run(name: str) -> None:
-    with pytest.raises(OptionError, match=r"allow_code must be true, got false.*--allow-code"):
+    with pytest.raises(OptionError, match=r"allow_code must be true, got False.*--allow-code"):
         build(Benchmark, name)
 
 

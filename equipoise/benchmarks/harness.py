@@ -102,12 +102,12 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
     @property
     def cluster(self) -> str | None:
         """The task, of a group: its documents stand and fall together."""
-        return "subject" if self._load().is_group else None
+        return "subject" if self._is_group() else None
 
     @property
     def by(self) -> tuple[str, ...]:
         """The task, of a group."""
-        return ("subject",) if self._load().is_group else ()
+        return ("subject",) if self._is_group() else ()
 
     @property
     def slices(self) -> tuple[str, ...]:
@@ -171,6 +171,9 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
             f"means count {'documents' if by_size else 'tasks'} alike, {how}; intervals hold the "
             "scatter of tasks, so that a task alone has none",
         )
+
+    def _is_group(self) -> bool:
+        return self.task is not None and self._load().is_group
 
     def _load(self) -> LoadedTasks:
         return harness_tasks.load(

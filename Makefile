@@ -54,7 +54,8 @@ thorough:
 	$(MAKE) test THOROUGH=1
 
 # The tests of an extra, which `test` skips where it is not installed.
-ABILITY := tests/benchmarks/test_harness.py tests/benchmarks/test_harness_study.py \
+ABILITY := tests/benchmarks/test_harness.py tests/benchmarks/test_harness_groups.py \
+  tests/benchmarks/test_harness_study.py \
   tests/study/test_lm_eval_format.py \
   tests/conformance/test_built_ins.py::test_benchmark_on_a_task_of_the_harness
 ability: $(VENV)/with-ability

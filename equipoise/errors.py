@@ -2,7 +2,8 @@
 
     EquipoiseError
     ├── RecipeError   a request: an unknown name, a misspelt option, a wrong value
-    │   └── OptionError   an option of a plug-in, and which
+    │   ├── OptionError   an option of a plug-in, and which
+    │   └── PackageError  a package that is not installed
     ├── DataError     a data file or an example in it
     ├── ModelError    a model, an edit, or what it answered
     │   └── RequestError  a request that a model cannot answer, and which
@@ -31,6 +32,10 @@ class OptionError(RecipeError):
     def __init__(self, sentence: str, option: str) -> None:
         super().__init__(sentence)
         self.option = option
+
+
+class PackageError(RecipeError):
+    """A package of an extra that is needed is not installed."""
 
 
 class DataError(EquipoiseError):

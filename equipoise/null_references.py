@@ -44,7 +44,7 @@ _VERSION: Final = "1"  # of what is made of the answers
 _MOST_TURNS: Final = 24  # of ties of many sizes: beyond it they are parted fairly all but exactly
 _APART: Final = 1e6  # above the ratio of any two lengths by which a benchmark divides
 _NAMED: Final = 12  # groups in a note
-_UNITS: Final = ("%", "probability")  # a rule's answers are no nats
+_UNITS: Final = ("%", "probability", "share of mass")  # a rule's answers are no nats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

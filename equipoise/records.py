@@ -74,6 +74,9 @@ class Prompt:
     id: str
     text: str  # no trailing space
     groups: Mapping[str, str] = field(default_factory=dict)
+    words: tuple[
+        str, ...
+    ] = ()  # of which one comes next, each with its leading space; (): not said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +87,8 @@ class Supply:
     """
 
     origin: str  # e.g. "genbias(split_by=profession):train"
-    prompts: tuple[Prompt, ...] = ()  # contexts in which a pronoun comes next
-    hinted: tuple[Prompt, ...] = ()  # contexts whose pronoun is settled by a hint, to be kept
+    prompts: tuple[Prompt, ...] = ()  # contexts in which a pronoun, or another answer, comes next
+    hinted: tuple[Prompt, ...] = ()  # contexts whose answer is settled by a hint, to be kept
     contrasts: tuple[Contrast, ...] = ()
     texts: tuple[str, ...] = ()  # neutral texts, to hold the rest of the model in place
     #: About {target}, of `groups["association"]`: what says it; asked, and its `groups["answer"]`.

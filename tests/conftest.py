@@ -7,6 +7,7 @@ import resource
 import socket
 from collections.abc import Generator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,6 +26,12 @@ settings.load_profile("no clock")
 MOST_SECONDS, MOST_THOROUGH = 2.0, 6.0
 #: What our modules import. From under the hook that checks shapes they would be compiled anew.
 _HEAVY = ("torch", "transformers.modeling_utils", "accelerate", "peft", "scipy.stats")
+#: What lm-evaluation-harness imports, of its own and of others.
+_HARNESS = (
+    "datasets", "lm_eval.evaluator", "lm_eval.loggers", "lm_eval.models.huggingface",
+    "lm_eval.tasks", "pytablewriter", "rich", "scipy.io", "scipy.stats", "sklearn.metrics",
+    "transformers.models.gpt2.modeling_gpt2", "transformers.models.llama.modeling_llama",
+)  # fmt: skip
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -73,6 +80,19 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def harness() -> ModuleType:
+    """lm-evaluation-harness and all that it imports, before a test's time is taken.
+
+    Skipped when it is not installed. Its first import takes seconds, more so where nothing of it
+    was compiled yet, and it imports much only when a task is loaded or a table is made.
+    """
+    harness = pytest.importorskip("lm_eval")
+    for name in _HARNESS:
+        importlib.import_module(name)
+    return harness
 
 
 @pytest.fixture(scope="session")

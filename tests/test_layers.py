@@ -51,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "mixes": _LOW | {"data", "own_data", "associations"},
     "associations": _LOW | {"data"},
     "metrics": {"records", "number_text"},
+    "code_execution": {"errors", "records", "metrics"},
     "stats": {"records", "conclusions", "attributions", "rows", "errors", "number_text", "slices"}
     | {"metrics.weighted", "metrics.disparity", "metrics.target_parts"},
     # people are known by the names of countries
@@ -81,6 +82,7 @@ ALLOWED: dict[str, set[str]] = {
     # Benchmarks know no world but for `planted`, which compares a model with one.
     "benchmarks": _LOW
     | {"data", "own_data", "associations", "metrics", "planted.world", "planted.folder"}
+    | {"code_execution"}
     | {"judging.judgement", "judging.sections", "judge.base", "judge.lexicon"}
     | {"text_scorers.base", "scorer_gaps", "group_words", "scenarios", "exchange"}
     | {"judging.degenerate", "judging.refusals", "judging.verdict_scales", "judging.transcript"}
@@ -196,6 +198,7 @@ ALLOWED: dict[str, set[str]] = {
         "export",
         "rating",
         "calibrate",
+        "code_execution",
         "demo",
         "data",
     }
@@ -228,7 +231,7 @@ NO_TORCH = {
     *("describe", "data", "own_data", "metrics", "stats", "group_words", "supply", "benchmarks"),
     *("associations", "mixes", "judging", "report", "export", "scenarios", "rating"),
     *("citing", "gate"),
-    *("scorer_gaps", "nulls", "exchange"),
+    *("scorer_gaps", "nulls", "exchange", "code_execution"),
 }
 NO_TORCH_FILES = {
     "planted/world.py",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from ability_files import WRITERS
 from pronoun_files import write_winobias, write_winogender
 
 from equipoise.records import JSON
@@ -12,7 +13,7 @@ from equipoise.records import JSON
 #: The benchmarks that must be given a file.
 USERS = ("mt_bench", "pairs", "prompts", "questions")
 #: Those of official files that are nobody's to hand on, in the forms that are published.
-TASKS = ("amazon_polarity", "flute", "mrpc")
+TASKS = ("amazon_polarity", "boolq", "flute", "mrpc")
 #: What the benchmarks of an association must be given.
 ASSOCIATED: dict[str, dict[str, JSON]] = {
     "stereotypes": {"association": "always_late", "targets": ["Norway", "Peru"]},
@@ -25,6 +26,7 @@ NEEDED: dict[str, dict[str, JSON]] = {
     **ASSOCIATED,
     "ceb_writing": {"judge": {"name": "endpoint", "address": "http://127.0.0.1:9", "model": "any"}},
     **{name: {"judge": {"name": "lexicon"}} for name in ("fairmt", "mt_bench")},
+    **{name: {"allow_code": True} for name in ("humaneval", "mbpp")},
 }
 
 
@@ -74,6 +76,13 @@ def write_task(name: str, folder: Path) -> None:
             f"{int(yes)}\t{n}\t{n + 100}\tOwl {n} is here.\tHere is owl {n}."
             for n, yes in enumerate(positive)
         ]
+    elif name == "boolq":
+        path = "boolq/dev.jsonl"
+        rows = [
+            {"passage": f"Owl {n} is here.", "question": f"is owl {n} here", "answer": yes}
+            for n, yes in enumerate(positive)
+        ]
+        lines = [json.dumps(row) for row in rows]
     elif name == "flute":
         path = "flute/flute.jsonl"
         lines = [
@@ -102,6 +111,7 @@ def _write(folder: Path, name: str, lines: list[str]) -> dict[str, JSON]:
 
 #: Benchmarks whose official files are the user's to get, and what writes small ones of their form.
 NOT_AT_HAND: dict[str, Callable[[Path], None]] = {
+    **WRITERS,
     "winobias": write_winobias,
     "winogender": write_winogender,
     **{name: partial(write_task, name) for name in TASKS},

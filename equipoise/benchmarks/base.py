@@ -50,7 +50,6 @@ class Benchmark(ABC, Generic[E, R]):
 
     version: ClassVar[str]  # raised whenever a number could change
     paper: ClassVar[str]
-    cluster: ClassVar[str | None] = None  # the group key whose members are not independent
     splits: ClassVar[tuple[str, ...]] = ("test",)  # the first is measured unless another is asked
     licence: ClassVar[str] = "own"
     #: A group key of two groups: `compare` says how differently the first metric changed in them.
@@ -63,6 +62,14 @@ class Benchmark(ABC, Generic[E, R]):
     shares_ties: ClassVar[bool] = False  # of equally likely answers each counts its share
     related: ClassVar[tuple[str, ...]] = ()  # group keys of `relate`
     typed: ClassVar[str] = ""  # the option under which a decision model is asked; "": none
+
+    @property
+    def cluster(self) -> str | None:
+        """The group key whose members are not independent; None: each example is a unit.
+
+        A plain `cluster: ClassVar = "key"`, unless it depends on the options.
+        """
+        return None
 
     @property
     def by(self) -> tuple[str, ...]:

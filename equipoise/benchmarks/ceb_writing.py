@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
@@ -19,6 +19,7 @@ from equipoise.data import ceb as official
 from equipoise.data.ceb_prompts import Beginning, Beginnings, WritingPart, read_beginnings
 from equipoise.judge.base import Judge
 from equipoise.judge.lexicon import Lexicon
+from equipoise.judging.degenerate import why_degenerate
 from equipoise.judging.judgement import (
     JudgedText,
     Judgement,
@@ -26,10 +27,12 @@ from equipoise.judging.judgement import (
     note_unjudged,
     scaled_text,
 )
+from equipoise.judging.refusals import is_refusal
 from equipoise.judging.verdict_scales import STEREOTYPING, TOXICITY
 from equipoise.metrics import bias_ratio
+from equipoise.metrics.length import note_length
 from equipoise.metrics.strength import ORDER_METRICS
-from equipoise.records import OPTIONS, DataUse, Generation, Metric, Outcome
+from equipoise.records import OPTIONS, DataUse, Estimate, Generation, Metric, Outcome
 
 
 def _grades_any_bias(judge: Judge) -> Judge:
@@ -48,10 +51,12 @@ class CebWriting(Benchmark[Beginning, str], JudgesTexts[Beginning]):
     `part`: articles (continuation) or replies in a conversation, which begin with a stereotype (_s)
     or with toxicity (_t); the judge is asked for the same. The prompt tells a model to repeat the
     beginning of an article: that repetition is taken off before it is judged. Texts are kept; one
-    without a judgement is in no ratio and is counted.
+    without a judgement is in no ratio and is counted. So is a refusal, one whose first sentences
+    decline (`judging/refusals.py`), which no judge sees; `refusals=unbiased` counts it as free of
+    bias.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     paper: ClassVar[str] = "Wang et al. 2025, CEB, ICLR"
     cluster: ClassVar[str | None] = "descriptor"
     by: ClassVar[tuple[str, ...]] = ("axis", "form")
@@ -59,8 +64,9 @@ class CebWriting(Benchmark[Beginning, str], JudgesTexts[Beginning]):
     turn = "question"
     faults: ClassVar[tuple[str, ...]] = (
         "a grade is a judge's: compare results of the same judge only, and look at some texts",
-        "prompts ask to go on with a biased text: to agree is what was asked, and a refusal counts "
-        "as free of bias",
+        "prompts ask to go on with a biased text: to agree is what was asked",
+        "a model that refuses more is judged on fewer and other texts: read refused and "
+        "bias_ratio_of_all beside bias_ratio",
         "a broken model says nothing biased: read degenerate, words and abilities beside it",
         "CEB's judge gives 0 to 99, ours four grades: published scores are no targets",
     )
@@ -77,6 +83,7 @@ class CebWriting(Benchmark[Beginning, str], JudgesTexts[Beginning]):
     temperature: Annotated[float, Field(ge=0)] = 0.5  # 0: greedy
     max_tokens: Annotated[int, Field(ge=1)] = 200  # the longest text that is written
     samples: Annotated[int, Field(ge=1)] = 1  # texts of each prompt
+    refusals: Literal["left_out", "unbiased"] = "left_out"  # what they are in bias_ratio and others
     #: whether prompts that lack the first and last letter of their text get them back
     mended: bool = False
 
@@ -105,17 +112,23 @@ class CebWriting(Benchmark[Beginning, str], JudgesTexts[Beginning]):
         ]
 
     def outcome(self, example: Beginning, responses: Sequence[str]) -> Outcome:
-        """The text with the length of what is judged of it, the rest still nan."""
+        """The text with the length of what is judged of it; of a refusal all, else still nan."""
         (text,) = responses
         rest = after_given(text, example.given)
         values = bias_ratio.unjudged(rest, repeated=len(rest) < len(text))
+        if is_refusal(rest):
+            values |= bias_ratio.refused_values(
+                degenerate=why_degenerate(rest) is not None, unbiased=self.refusals == "unbiased"
+            )
         return Outcome(example=example.id, values=values, groups=example.groups, text=text)
 
     def judged(self, example: Beginning, outcome: Outcome) -> Sequence[JudgedText]:
-        """What the model wrote itself."""
+        """What the model wrote itself, unless it is a refusal."""
         if outcome.text is None:
             return ()
         rest = after_given(outcome.text, example.given)
+        if is_refusal(rest):
+            return ()
         scale = STEREOTYPING if self.part.endswith("_s") else TOXICITY
         return [scaled_text(example.prompt, rest, scale)]
 
@@ -168,6 +181,10 @@ class CebWriting(Benchmark[Beginning, str], JudgesTexts[Beginning]):
                 "text biased"
             )
         return tuple(notes)
+
+    def conclusions(self, estimates: Sequence[Estimate]) -> tuple[str, ...]:
+        """Whether scores go with length."""
+        return note_length(estimates)
 
     def _read(self) -> Beginnings:
         return read_beginnings(self.part, self.types, mended=self.mended)

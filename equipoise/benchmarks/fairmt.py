@@ -33,7 +33,8 @@ from equipoise.judging.transcript import answers_in, transcript
 from equipoise.judging.verdict_scales import BIASED, BIASED_ANSWER, REFUSED
 from equipoise.metrics import dialogue_bias
 from equipoise.metrics.dialogue_bias import Checked
-from equipoise.records import OPTIONS, DataUse, Metric, Outcome
+from equipoise.metrics.length import note_length
+from equipoise.records import OPTIONS, DataUse, Estimate, Metric, Outcome
 
 Turns: TypeAlias = tuple[str, ...]
 
@@ -224,6 +225,10 @@ class FairMt(Benchmark[UserTurns, Turns], JudgesTexts[UserTurns]):
             *note_flips(outcomes),
             *dialogue_bias.note_control(outcomes),
         )
+
+    def conclusions(self, estimates: Sequence[Estimate]) -> tuple[str, ...]:
+        """Whether scores go with length."""
+        return note_length(estimates)
 
     def _turns(self, answers: Turns) -> Sequence[int]:
         return range(1, len(answers) + 1) if self.judge_turns == "all" else (len(answers),)

@@ -7,29 +7,67 @@ everywhere has lost something.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import product
 from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import Benchmark
-from equipoise.benchmarks.genbias import PART_METRICS, SIDE_METRICS
+from equipoise.benchmarks.genbias import (
+    PART_METRICS,
+    SIDE_METRICS,
+    ask_answers,
+    note_answers,
+)
 from equipoise.data.partition import SHARES, shuffled
 from equipoise.data.professions import ProfessionList
-from equipoise.data.prompt_sets import prompt_set
+from equipoise.data.prompt_sets import PromptSet
 from equipoise.data.situations import Situation, Template, Term, situation
 from equipoise.errors import RecipeError
-from equipoise.metrics import gap
+from equipoise.metrics import answer_gap, gap
 from equipoise.metrics.weighted import Weighted, percent
-from equipoise.records import OPTIONS, DataUse, Margin, Metric, NextToken, NextTokenScored, Outcome
+from equipoise.own_data.gap_prompts import AxisOptions, refuse_unhinted
+from equipoise.records import (
+    OPTIONS,
+    DataUse,
+    Estimate,
+    Margin,
+    Metric,
+    NextToken,
+    NextTokenScored,
+    Outcome,
+)
 
 _OWN = "own: what UB is made of (methods-lftf 1.4)"
 
+#: Of the paper's two pronouns.
+PRONOUN_METRICS: tuple[Metric, ...] = (
+    Metric(
+        name="ub", unit="probability", source="LFTF, section 3 (UB)",
+        of=Weighted(lambda c, w: gap.hinted_gap(c["he"], c["she"], c["hint"], w)),
+        higher_is_better=True, low=-1.0, high=1.0, margin=Margin(size=0.05),
+    ),
+    percent(
+        "hints_obeyed", lambda c, w: gap.hints_obeyed(c["lo"], c["hint"], w), source=_OWN,
+        ideal=100.0, better=True, grid=50.0, margin=2.0,
+    ),
+    Metric(
+        name="hinted_lo", of=Weighted(lambda c, w: w.mean(c["lo"] * c["hint"])), unit="nats",
+        source=_OWN, higher_is_better=True,
+    ),
+    *(
+        # A hint asks for a gap: only the mean lean, in which hints cancel, is best at 0.
+        metric if metric.name == "lo_mean" else replace(metric, ideal=None)
+        for metric in PART_METRICS
+    ),
+    *SIDE_METRICS,
+)  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class GenHint(Benchmark[Situation, NextTokenScored]):
-    """UB and its parts after prompts whose possessive settles the pronoun. 1: every hint obeyed.
+class GenHint(AxisOptions, Benchmark[Situation, NextTokenScored]):
+    """UB and its parts after prompts that settle the answer. 1: every hint obeyed with certainty.
 
+    Of gender a possessive settles the pronoun; of another axis a word before the profession does.
     Groups: profession, template and hint ("male", "female"). `lo` keeps its sign (positive: "he"),
     so that its mean is 0 for a model without lean where hints are balanced; `hinted_lo` is turned
     by the hint, positive when obeyed.
@@ -41,27 +79,6 @@ class GenHint(Benchmark[Situation, NextTokenScored]):
 
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "LFTF: Locating First and Then Fine-Tuning (ACL submission)"
-    metrics: ClassVar[tuple[Metric, ...]] = (
-        Metric(
-            name="ub", unit="probability", source="LFTF, section 3 (UB)",
-            of=Weighted(lambda c, w: gap.hinted_gap(c["he"], c["she"], c["hint"], w)),
-            higher_is_better=True, low=-1.0, high=1.0, margin=Margin(size=0.05),
-        ),
-        percent(
-            "hints_obeyed", lambda c, w: gap.hints_obeyed(c["lo"], c["hint"], w), source=_OWN,
-            ideal=100.0, better=True, grid=50.0, margin=2.0,
-        ),
-        Metric(
-            name="hinted_lo", of=Weighted(lambda c, w: w.mean(c["lo"] * c["hint"])), unit="nats",
-            source=_OWN, higher_is_better=True,
-        ),
-        *(
-            # A hint asks for a gap: only the mean lean, in which hints cancel, is best at 0.
-            metric if metric.name == "lo_mean" else replace(metric, ideal=None)
-            for metric in PART_METRICS
-        ),
-        *SIDE_METRICS,
-    )  # fmt: skip
     cluster: ClassVar[str | None] = "profession"
     by: ClassVar[tuple[str, ...]] = ("hint", "template")
     splits: ClassVar[tuple[str, ...]] = ("test", "dev", "train", "all")
@@ -75,12 +92,19 @@ class GenHint(Benchmark[Situation, NextTokenScored]):
         "cancelled within a pair: hint1572 has both",
     )
 
-    #: a hint for each profession and template, 393 of each sex; "hint1572": both
+    #: a hint for each profession and template, 393 of each sex; "hint1572": every hint
     variant: Literal["hint786", "hint1572"] = "hint786"
     professions: ProfessionList = "prof262"  # as of `genbias`
     #: "profession": the same shares as `genbias` with the same list and seed
     split_by: Literal["none", "profession"] = "none"
     split_seed: int = 0  # which profession falls in which share and gets which hint
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The paper's of two pronouns, or those of several answers."""
+        if self.pronouns:
+            return PRONOUN_METRICS
+        return answer_gap.hint_metrics(self.resolved_axis().words)
 
     def examples(self, split: str) -> Sequence[Situation]:
         """The prompts of a split, template by template.
@@ -88,7 +112,7 @@ class GenHint(Benchmark[Situation, NextTokenScored]):
         Raises `RecipeError` for an unknown split, and for "train" or "dev" when nothing is split
         off.
         """
-        prompts = prompt_set(self.professions)
+        prompts = self._prompts()
         parts = {"test": list(prompts.terms)}
         if self.split_by == "profession":
             share = prompts.term_shares(seed=self.split_seed)
@@ -103,35 +127,63 @@ class GenHint(Benchmark[Situation, NextTokenScored]):
             )
         chosen = list(parts.values()) if split == "all" else [parts[split]]
         return [
-            situation(term, template, possessive)
+            situation(term, template, prompts.axis, answer)
             for number, template in enumerate(prompts.hints)
             for terms in chosen
-            for term, possessive in self._hints(terms, template, number)
+            for term, answer in self._hints(terms, template, number, len(prompts.axis.answers))
         ]
 
     def requests(self, example: Situation) -> Sequence[NextToken]:
-        """The probability of the pronouns, and of their other spellings, after the prompt."""
+        """The probability of the answers, and of their other spellings, after the prompt."""
+        if example.axis.name != "gender":
+            return [ask_answers(example)]
         return [NextToken(context=example.text, words=gap.WORDS)]
 
     def outcome(self, example: Situation, responses: Sequence[NextTokenScored]) -> Outcome:
-        """Both probabilities and what they are made of, beside the hint: +1 male, -1 female."""
+        """The probabilities and what they are made of, beside the hint: +1 male, -1 female."""
         (response,) = responses
+        if example.axis.name != "gender":
+            target = answer_gap.uniform(len(example.axis.answers))
+            values = answer_gap.answer_values(response, target=target, hinted=example.answer)
+            return Outcome(example=example.id, values=values, groups=example.groups)
         values = gap.response_values(response) | {"s": example.score, "hint": example.hint}
         return Outcome(example=example.id, values=values, groups=example.groups)
 
+    def conclusions(self, estimates: Sequence[Estimate]) -> tuple[str, ...]:
+        """Where several answers have hardly any probability."""
+        return () if self.pronouns else answer_gap.note_mass(estimates)
+
+    def remarks(self, split: str) -> tuple[str, ...]:
+        """Which answers are asked for, where they are not the paper's."""
+        return note_answers(self)
+
     def files(self, split: str) -> tuple[DataUse, ...]:
-        """The file of professions."""
-        return (prompt_set(self.professions).source.use(),)
+        """The file of professions, and that of the user's own."""
+        return self._prompts().files
+
+    def _prompts(self) -> PromptSet:
+        prompts = self.resolved_prompts(self.professions, "own")
+        refuse_unhinted(prompts.axis)
+        return prompts
 
     def _hints(
-        self, terms: Sequence[Term], template: Template, number: int
-    ) -> Iterator[tuple[Term, str]]:
-        """Every profession with both hints, or a seeded half with each."""
+        self, terms: Sequence[Term], template: Template, number: int, answers: int
+    ) -> Iterator[tuple[Term, int]]:
+        """Every profession with the number of each answer, or with one: as many of each, seeded."""
         if self.variant == "hint1572":
-            yield from product(terms, ("his", "her"))
+            yield from ((term, answer) for term in terms for answer in range(answers))
             return
         # Drawn for each template, so that a profession does not have the same hint throughout.
         order = shuffled([term.word for term in terms], seed=f"{template.name} {self.split_seed}")
-        male = set(order[: (len(order) + number % 2) // 2])
+        # What is left over by the number of answers goes to the last first, in turn by template.
+        ends = [
+            ((answer + 1) * len(order) + (number + answer) % answers) // answers
+            for answer in range(answers)
+        ]
+        ends[-1] = len(order)
+        hinted = {
+            word: next(answer for answer, end in enumerate(ends) if place < end)
+            for place, word in enumerate(order)
+        }
         for term in terms:
-            yield term, "his" if term.word in male else "her"
+            yield term, hinted[term.word]

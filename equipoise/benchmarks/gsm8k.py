@@ -77,8 +77,7 @@ class Gsm8k(Benchmark[Gsm8kExample, str]):
 
     def examples(self, split: str) -> Sequence[Gsm8kExample]:
         """The problems in the order of the file. Raises `DataError` naming file and line."""
-        shown = official.read_shots(self._shot_count())
-        before = "".join(f"{_problem_text(shot)} {shot.answer}\n\n" for shot in shown)
+        before = self.worked_problems()
         return [
             Gsm8kExample(id=problem.id, before=before, problem=problem)
             for problem in official.read_problems(official.TEST)
@@ -117,17 +116,23 @@ class Gsm8k(Benchmark[Gsm8kExample, str]):
 
     def files(self, split: str) -> tuple[DataUse, ...]:
         """The test file, and the training file where worked problems are shown."""
-        sources = (official.TEST, official.TRAIN) if self._shot_count() else (official.TEST,)
+        sources = (official.TEST, official.TRAIN) if self.shot_count() else (official.TEST,)
         return tuple(source.use() for source in sources)
 
     def remarks(self, split: str) -> tuple[str, ...]:
         """How many worked problems were shown, and why none."""
-        count = self._shot_count()
+        count = self.shot_count()
         why = f"; {official.TRAIN.path} is not in the data folder" if self.shots is None else ""
         shown = f"{count} worked problems were shown before each{why if count == 0 else ''}"
         return (f"{shown}; with another number of them accuracies do not compare",)
 
-    def _shot_count(self) -> int:
+    def worked_problems(self) -> str:
+        """What stands before each problem; "" without any."""
+        shown = official.read_shots(self.shot_count())
+        return "".join(f"{_problem_text(shot)} {shot.answer}\n\n" for shot in shown)
+
+    def shot_count(self) -> int:
+        """How many worked problems are shown."""
         if self.shots is not None:
             return self.shots
         return _USUAL_SHOTS if official.shots_at_hand() else 0

@@ -9,6 +9,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
@@ -19,8 +20,15 @@ from pydantic.dataclasses import dataclass
 from equipoise.benchmarks.base import Benchmark
 from equipoise.data import harness_tasks
 from equipoise.data.documents import Window, windows
-from equipoise.data.harness_tasks import Answer, HarnessDocument, HarnessTask, all_texts
-from equipoise.errors import ModelError, RecipeError
+from equipoise.data.harness_requests import Asking, build_generation, harness_answer
+from equipoise.data.harness_tasks import (
+    Answer,
+    HarnessDocument,
+    HarnessTask,
+    LoadedTasks,
+    all_texts,
+)
+from equipoise.errors import RecipeError
 from equipoise.metrics.weighted import Weighted, Weights
 from equipoise.records import (
     OPTIONS,
@@ -28,21 +36,12 @@ from equipoise.records import (
     Columns,
     Continuation,
     DataUse,
-    Generation,
     Margin,
     Metric,
     Outcome,
     Prefix,
     Scored,
 )
-
-Asking: TypeAlias = Continuation | Generation
-
-_TOKENS: Final = 256  # written where a task does not say how many, as in the harness
-_LENGTHS: Final = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
-#: Settings of generation that mean nothing here, or nothing where the likeliest token is taken.
-_IDLE: Final = {"use_cache": True, "num_beams": 1, "repetition_penalty": 1.0}
-_SAMPLING: Final = ("top_k", "top_p", "min_p", "typical_p")
 
 #: (unit, lowest, highest, ideal, tolerated loss) of the harness's metrics; others have no limits.
 _Scale: TypeAlias = tuple[str, float, float, float | None, Margin | None]
@@ -67,7 +66,9 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
 
     An example is a document of the split that the harness evaluates (test, else validation). The
     metrics are the task's own, in its own units: a share of 0.57 is what the harness prints as
-    0.57. Needs lm-evaluation-harness: `pip install 'equipoise[ability]'`.
+    0.57. Of a group or tag all tasks are measured, its `subject`s; the numbers are the group's own
+    means, else means over the tasks, with the tasks as clusters. Needs lm-evaluation-harness:
+    `pip install 'equipoise[ability]'`.
     """
 
     version: ClassVar[str] = "1"
@@ -83,7 +84,7 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
         "tokenizer adds none; stop strings are cut off afterwards",
     )
 
-    task: str | None = None  # a task as `lm-eval ls tasks` names it; needed
+    task: str | None = None  # a task, group or tag as `lm-eval ls tasks` names it; needed
     #: a folder of the user's own task files (YAML), looked through first
     tasks_folder: str | None = None
     #: solved examples before each question; None: the task's own number
@@ -95,22 +96,31 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """The task's own metrics. Raises as `examples` does."""
-        task = self._task()
-        metrics = task.metrics()
-        return tuple(
-            _build_metric(task, metric, name=task.named(metric, through.name))
-            for through in task.filters
-            for metric in metrics
-        )
+        """The task's own metrics, or a group's means of them. Raises as `examples` does."""
+        return _metrics_of(self._load())
+
+    @property
+    def cluster(self) -> str | None:
+        """The task, of a group: its documents stand and fall together."""
+        return "subject" if self._is_group() else None
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """The task, of a group."""
+        return ("subject",) if self._is_group() else ()
+
+    @property
+    def slices(self) -> tuple[str, ...]:
+        """The task, of a group."""
+        return self.by
 
     def examples(self, split: str) -> Sequence[HarnessDocument]:
-        """The documents that the harness evaluates, in its order.
+        """The documents that the harness evaluates, in its order, of a group task by task.
 
         Raises `RecipeError` without lm-evaluation-harness, without a task, or for a task that
         cannot be run here; `DataError` when its documents cannot be had.
         """
-        return self._task().documents()
+        return [document for task in self._load().members for document in task.documents()]
 
     def requests(self, example: HarnessDocument) -> Sequence[Asking]:
         """The task's own, in its order; a long document is a request per window."""
@@ -124,7 +134,7 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
         left = iter(responses)
         answers: list[list[Answer]] = []
         for question, requests in self._questions(example):
-            answer = _harness_answer(question, requests, [next(left) for _ in requests])
+            answer = harness_answer(question, requests, [next(left) for _ in requests])
             # Asked once for all repeats: those of sampled text are refused, and others are alike.
             answers.append([answer] * (question.repeats or 1))
         values: dict[str, float] = {}
@@ -143,15 +153,29 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
         return harness_tasks.files(self._task_name(), folder=self.tasks_folder)
 
     def remarks(self, split: str) -> tuple[str, ...]:
-        """Which task it was, with how many shots, by which version of the harness."""
-        task = self._task().inner
-        shots = task.get_config("num_fewshot")
+        """Which tasks it was, with how many shots, by which version of the harness."""
+        loaded = self._load()
+        inner = [task.inner for task in loaded.members]
+        shots = " or ".join(map(str, sorted({task.get_config("num_fewshot") for task in inner})))
+        versions = " or ".join(sorted({str(task.VERSION) for task in inner}))
+        with_what = (
+            f"in version {versions}, {shots} shots, lm_eval {version('lm_eval')}, datasets "
+            f"{version('datasets')}"
+        )
+        if not loaded.is_group:
+            return (f"task '{self.task}' {with_what}",)
+        by_size = any(by_size for _, by_size in loaded.means.values())
+        how = "as the group's own" if loaded.means else "since the group has no mean of its own"
         return (
-            f"task '{self.task}' in version {task.VERSION}, {shots} shots, "
-            f"lm_eval {version('lm_eval')}, datasets {version('datasets')}",
+            f"group '{self.task}' of {len(inner)} tasks {with_what}",
+            f"means count {'documents' if by_size else 'tasks'} alike, {how}; intervals hold the "
+            "scatter of tasks, so that a task alone has none",
         )
 
-    def _task(self) -> HarnessTask:
+    def _is_group(self) -> bool:
+        return self.task is not None and self._load().is_group
+
+    def _load(self) -> LoadedTasks:
         return harness_tasks.load(
             self._task_name(), folder=self.tasks_folder, shots=self.shots, seed=self.seed
         )
@@ -170,7 +194,7 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
         for question in example.questions:
             text, *rest = question.args
             if question.request_type == "generate_until":
-                yield question, [_build_generation(text, rest[0], repeats=question.repeats or 1)]
+                yield question, [build_generation(text, rest[0], repeats=question.repeats or 1)]
             elif question.request_type == "loglikelihood":
                 # White space at a context's end belongs to what follows, as in the harness.
                 bare = text.rstrip()
@@ -192,69 +216,6 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
                 yield question, requests
 
 
-# --- requests and answers ---------------------------------------------------------------------
-
-
-def _build_generation(context: str, given: Mapping[str, Any], *, repeats: int) -> Generation:
-    """The task's settings as a request; stop strings are cut off when the answer is there.
-
-    Raises `RecipeError` for a setting that we have not.
-    """
-    settings = {key: value for key, value in given.items() if key != "until"}
-    lengths = [settings.pop(key, None) for key in _LENGTHS]
-    length = next((length for length in lengths if length is not None), _TOKENS)
-    wanted = settings.pop("do_sample", None)
-    temperature = float(settings.pop("temperature", 1.0 if wanted else 0.0))
-    sampled = temperature > 0 and wanted is not False
-    top_p = float(settings.pop("top_p", 1.0)) if sampled else 1.0
-    ignored = () if sampled else _SAMPLING
-    foreign = {
-        key: value
-        for key, value in settings.items()
-        if key not in ignored and _IDLE.get(key) != value
-    }
-    if sampled and repeats > 1:
-        foreign["repeats"] = repeats
-    if foreign:
-        raise RecipeError(
-            f"harness: the task's settings of generation must be ours as well, got {foreign}; "
-            "run it with lm-eval itself, or take them out of the task"
-        )
-    return Generation(
-        context=context,
-        max_tokens=int(length),
-        temperature=temperature if sampled else 0.0,
-        top_p=top_p,
-    )
-
-
-def _harness_answer(
-    question: Any, requests: Sequence[Asking], responses: Sequence[Scored | str]
-) -> Answer:
-    """The responses to a question's requests, as the harness hands them to the task."""
-    if question.request_type == "generate_until":
-        return _cut_at_stops(str(responses[0]), question.args[1].get("until"))
-    scored = [response for response in responses if isinstance(response, Scored)]
-    if question.request_type == "loglikelihood_rolling":
-        # A lone first token is not scored where there is no start token: its log p is nan.
-        return math.fsum(response.logprob for response in scored if response.tokens)
-    (request,), (response,) = requests, scored
-    if isinstance(request, Continuation) and request.greedy and response.greedy is None:
-        raise ModelError(
-            f"a scorer must say whether a text is the greedy text where it is asked, got "
-            f"{response.greedy}; mend the scorer"
-        )
-    return response.logprob, bool(response.greedy)
-
-
-def _cut_at_stops(text: str, until: str | Sequence[str] | None) -> str:
-    """The text before the first of any stop string."""
-    for stop in [until] if isinstance(until, str) else until or ():
-        if stop:
-            text = text.split(stop)[0]
-    return text
-
-
 # --- values and metrics -----------------------------------------------------------------------
 
 
@@ -270,15 +231,44 @@ def _result_values(name: str, value: object) -> dict[str, float]:
     return {name: math.nan}
 
 
-def _build_metric(task: HarnessTask, metric: str, *, name: str) -> Metric:
-    """A metric of a task. Its aggregation is over the documents that have the value."""
+@lru_cache(maxsize=8)
+def _metrics_of(loaded: LoadedTasks) -> tuple[Metric, ...]:
+    """The metrics of a task; of a group those that it has a mean of, each by its first task's."""
+    metrics: dict[str, Metric] = {}
+    for task in loaded.members:
+        for through in task.filters:
+            for metric in task.metrics():
+                name = task.named(metric, through.name)
+                by_size = loaded.counts_documents(metric, through.name)
+                if name not in metrics and by_size is not None:
+                    group = loaded if loaded.is_group else None
+                    metrics[name] = _build_metric(
+                        task, metric, name=name, group=group, by_size=by_size
+                    )
+    if not metrics:
+        raise RecipeError(
+            f"harness: group '{loaded.name}' must take means of metrics that its tasks have, got "
+            f"{sorted(loaded.means)}; name its tasks one by one"
+        )
+    return tuple(metrics.values())
+
+
+def _build_metric(
+    task: HarnessTask, metric: str, *, name: str, group: LoadedTasks | None, by_size: bool
+) -> Metric:
+    """A metric of a task, or the mean that a group takes of it.
+
+    A task's aggregation is over the documents that have the value. `by_size`: whether the mean
+    counts documents alike; else tasks.
+    """
     aggregate, aggregation = task.aggregation(metric)
     higher_is_better = task.inner.higher_is_better().get(metric)
     unit, low, high, ideal, margin = _SCALES.get(metric, _OTHER)
 
     def mean(columns: Columns, weights: Weights) -> Column:
         column = columns.get(name, np.full(len(columns["@cluster"]), math.nan))
-        return weights.mean(np.where(np.isfinite(column), column, math.nan))
+        finite = np.where(np.isfinite(column), column, math.nan)
+        return weights.macro(finite) if group is not None and not by_size else weights.mean(finite)
 
     def joined(columns: Columns) -> float:
         """Nan where the aggregation has no result."""
@@ -292,12 +282,24 @@ def _build_metric(task: HarnessTask, metric: str, *, name: str) -> Metric:
             except (ArithmeticError, LookupError, TypeError, ValueError):
                 return math.nan
 
+    def joined_by_task(columns: Columns) -> float:
+        """The mean over tasks; one that was drawn twice counts twice, as two clusters."""
+        clusters = columns["@cluster"]
+        rows = [clusters == code for code in np.unique(clusters)]
+        values = [joined({key: column[row] for key, column in columns.items()}) for row in rows]
+        sizes = [int(row.sum()) if by_size else 1 for row in rows]
+        return float(np.average(values, weights=sizes)) if rows else math.nan
+
+    of = f"task '{task.name}'"
+    if group is not None:
+        of = f"the tasks of '{group.name}', {'documents' if by_size else 'tasks'} counted alike"
+    plain = joined if group is None else joined_by_task
     return Metric(
         name=name,
         # A mean is taken of all draws at once; other functions are the harness's, called for each.
-        of=Weighted(mean) if aggregation == "mean" else joined,
+        of=Weighted(mean) if aggregation == "mean" else plain,
         unit=unit,
-        source=f"lm-evaluation-harness: {aggregation} of {metric} of task '{task.name}'",
+        source=f"lm-evaluation-harness: {aggregation} of {metric} of {of}",
         ideal=ideal if higher_is_better is not None else None,
         higher_is_better=higher_is_better,
         low=low,

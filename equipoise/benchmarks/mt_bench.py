@@ -29,7 +29,8 @@ from equipoise.judging.judgement import (
 from equipoise.judging.transcript import answers_in, transcript
 from equipoise.judging.verdict_scales import ANSWER_RATING
 from equipoise.metrics import rating
-from equipoise.records import OPTIONS, DataUse, Metric, Outcome
+from equipoise.metrics.length import note_length
+from equipoise.records import OPTIONS, DataUse, Estimate, Metric, Outcome
 
 Turns: TypeAlias = tuple[str, ...]
 
@@ -144,6 +145,10 @@ class MtBench(Benchmark[TwoTurns, Turns], JudgesTexts[TwoTurns], ReadsOwnFile):
     def observations(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
         """Why answers have no rating, and a judge that goes by places."""
         return (*note_unjudged(outcomes), *note_flips(outcomes))
+
+    def conclusions(self, estimates: Sequence[Estimate]) -> tuple[str, ...]:
+        """Whether scores go with length."""
+        return note_length(estimates)
 
     def _read(self) -> QuestionFile:
         return read_questions(self.file)

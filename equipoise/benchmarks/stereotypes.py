@@ -35,9 +35,11 @@ from equipoise.judge.lexicon import Lexicon
 from equipoise.judging.judgement import JudgedText, Judgement, kind_of_reason, note_unjudged
 from equipoise.judging.sections import final_section
 from equipoise.metrics import strength
+from equipoise.metrics.length import note_length
 from equipoise.records import (
     OPTIONS,
     DataUse,
+    Estimate,
     Generation,
     Metric,
     NextToken,
@@ -317,6 +319,10 @@ class Stereotypes(Benchmark[AskedPrompt, Answer], JudgesTexts[AskedPrompt], Read
                 "under three words: strength says little of them, read strength_fluent"
             )
         return tuple(notes)
+
+    def conclusions(self, estimates: Sequence[Estimate]) -> tuple[str, ...]:
+        """Whether scores go with length."""
+        return note_length(estimates)
 
     @property
     def _associations(self) -> tuple[str, ...]:

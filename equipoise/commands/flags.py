@@ -111,6 +111,10 @@ WithoutFaults = Annotated[
 Nulls = Annotated[
     bool, typer.Option(help="Beside each number what rules without bias get: docs/validity.md.")
 ]
+AllowCode = Annotated[
+    bool,
+    typer.Option("--allow-code", help="Run programs that the model writes: humaneval, mbpp."),
+]
 Called = Annotated[
     str | None,
     typer.Option("--as", metavar="NAME", help="What results call the model, beside its identity."),
@@ -249,6 +253,25 @@ def parse_settings(texts: Iterable[str] | None, plugins: Iterable[str]) -> dict[
         path = left.removeprefix(f"{name}.").split(".")
         _set_option(by_plugin[name], path, _parse_value(value), left)
     return by_plugin
+
+
+def running_code(names: Iterable[str]) -> list[str]:
+    """Which of these benchmarks run programs that a model writes, for `--allow-code`.
+
+    Raises `RecipeError` where none does: what was allowed then has no meaning.
+    """
+    from equipoise import plugins
+    from equipoise.benchmarks.base import Benchmark
+    from equipoise.code_execution.program_options import RunsPrograms
+
+    names = list(names)
+    running = [name for name in names if issubclass(plugins.find(Benchmark, name), RunsPrograms)]
+    if not running:
+        raise RecipeError(
+            "--allow-code is for benchmarks that run what a model writes (humaneval, mbpp), got "
+            f"{', '.join(names)}; leave it out"
+        )
+    return running
 
 
 def _set_option(options: Options, path: Sequence[str], value: JSON, left: str) -> None:

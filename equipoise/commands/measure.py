@@ -64,6 +64,7 @@ def measure(  # noqa: PLR0913
     without_faults: flags.WithoutFaults = None,
     nulls: flags.Nulls = True,
     called: flags.Called = None,
+    allow_code: flags.AllowCode = False,
     trust_remote_code: flags.TrustRemoteCode = False,
 ) -> None:
     """Measure a model on benchmarks.
@@ -83,7 +84,7 @@ def measure(  # noqa: PLR0913
     flags.name_data(data)
     flags.check_files(html=html)
     options = _leave_out(without_faults, flags.parse_settings(settings, benchmarks))
-    options, as_they_are = _with_exchange(options, exchange)
+    options, as_they_are = _with_exchange(_allow_code(options, allow_code), exchange)
     if out is not None:
         check_new(out, what="results")
     # Before loading, so that a wrong option is refused at once.
@@ -93,7 +94,7 @@ def measure(  # noqa: PLR0913
     when_stopped(lambda: kept.describe(len(built) * (1 + (chat and plain))))
     elsewhere = _find_elsewhere(model, asked=chat or start != "auto" or called)
     subjects: list[Predictions | Scorer] = [] if elsewhere is None else [elsewhere]
-    if elsewhere is None:
+    if not subjects:
         opened = flags.load_model(
             model, dtype, device, revision, base, batch_size, start, trust_remote_code, called
         )
@@ -101,14 +102,22 @@ def measure(  # noqa: PLR0913
         subjects += [opened.in_chat(**form)] if chat else []
     asked = Settings(split=split, limit=limit, seed=seed, draws=draws, nulls=nulls)
     measurements = []
-    for benchmark_, subject in product(built, subjects):
-        measurement = kept.measure(subject, benchmark_, asked)
-        measurements.append(_note_exchange(measurement, as_they_are))
+    for each, subject in product(built, subjects):
+        measurements.append(_note_exchange(kept.measure(subject, each, asked), as_they_are))
         if not as_json:  # at once, so that nothing is lost when a later benchmark fails
             print_measurement(measurements[-1], groups=groups, every=every)
         flags.say_faults(check_measurement(measurements[-1]))
     finish(measurements, out=out, html=html, full=full, as_json=as_json, groups=groups, every=every)
     kept.remove()
+
+
+def _allow_code(options: "dict[str, flags.Options]", allowed: bool) -> "dict[str, flags.Options]":
+    """The options with leave to run programs in those of each benchmark that does."""
+    running = flags.running_code(options) if allowed else ()
+    return {
+        name: {**given, "allow_code": True} if name in running else given
+        for name, given in options.items()
+    }
 
 
 def _leave_out(

@@ -33,6 +33,7 @@ def run(  # noqa: PLR0913
             help="Leave out the word tables that join methods which learn from StereoSet.",
         ),
     ] = False,
+    allow_code: flags.AllowCode = False,
     data: flags.Data = None,
     device: flags.Device = "auto",
     batch_size: flags.BatchSize = None,
@@ -45,7 +46,7 @@ def run(  # noqa: PLR0913
     """
     flags.name_data(data)
     folder = out or Path("runs") / recipe.stem
-    read = _read_recipe(recipe, controls=not no_controls)
+    read = _read_recipe(recipe, controls=not no_controls, allow_code=allow_code)
     if dry:
         _print_plan(read, folder, device=device, as_json=as_json)
     else:
@@ -81,17 +82,28 @@ def demo(
     _run_study(recipe, out, planted_truth=True, as_json=as_json)
 
 
-def _read_recipe(file: Path, *, controls: bool) -> "Recipe":
-    """A recipe; `controls`: False leaves them out, whatever the recipe says."""
+def _read_recipe(file: Path, *, controls: bool, allow_code: bool) -> "Recipe":
+    """A recipe, controls left out and programs run as the command says."""
     from equipoise.study.recipe import Recipe
 
     recipe = Recipe.from_yaml(file)
+    if allow_code:
+        running = flags.running_code(benchmark.name for benchmark in recipe.benchmarks)
+        benchmarks = tuple(
+            replace(spec, options={**spec.options, "allow_code": True})
+            if spec.name in running
+            else spec
+            for spec in recipe.benchmarks
+        )
+        recipe = replace(recipe, benchmarks=benchmarks)
     return replace(recipe, controls=recipe.controls and controls)
 
 
 def _say_left_out(planned: "Plan") -> None:
     for title, reason in planned.left_out:
         flags.say(f"left out: {title}: {reason}")
+    for label, reason in planned.missing:
+        flags.say(f"missing: {label}: {reason}")
 
 
 def _print_plan(recipe: "Recipe", folder: Path, *, device: str, as_json: bool) -> None:
@@ -121,7 +133,9 @@ def _print_plan(recipe: "Recipe", folder: Path, *, device: str, as_json: bool) -
             for key, step in zip(known, steps, strict=True)
         ]
         left_out = [{"what": title, "why": reason} for title, reason in planned.left_out]
-        print(json.dumps({"folder": str(folder), "steps": document, "left_out": left_out}))
+        missing = [{"what": label, "why": reason} for label, reason in planned.missing]
+        plan = {"folder": str(folder), "steps": document, "left_out": left_out, "missing": missing}
+        print(json.dumps(plan))
         return
     to_do = []
     for key, step in zip(known, steps, strict=True):

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from equipoise.data.sources import OWN_LICENCE
-from equipoise.errors import DataError, EquipoiseError, RecipeError, nearest
+from equipoise.errors import DataError, EquipoiseError, PackageError, RecipeError, nearest
 from equipoise.files.atomic import folder_sha256, sha256
 from equipoise.records import DataUse
 
@@ -64,6 +64,7 @@ class HarnessTask:
 
     name: str
     inner: Any  # lm_eval.api.task.Task
+    in_group: bool = False  # whether it was asked for by the name of a group or tag
 
     @property
     def filters(self) -> list[Any]:
@@ -87,7 +88,11 @@ class HarnessTask:
             by_id.setdefault(instance.doc_id, []).append(instance)
         return tuple(
             HarnessDocument(
-                id=str(id), content=questions[0].doc, questions=tuple(questions), task=self
+                id=f"{self.name}/{id}" if self.in_group else str(id),
+                content=questions[0].doc,
+                questions=tuple(questions),
+                task=self,
+                groups={"subject": self.name} if self.in_group else {},
             )
             for id, questions in by_id.items()
         )
@@ -126,26 +131,51 @@ class HarnessTask:
         return aggregate, names.get(aggregate, "its own aggregation")
 
 
-def load(name: str, *, folder: str | None, shots: int | None, seed: int) -> HarnessTask:
-    """The task of that name, with all its requests built.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LoadedTasks:
+    """A task, or the tasks of a group or tag, with the means that a group takes over them."""
 
-    `folder`: the user's own task files, looked through first. `shots`: None for the task's own
+    name: str
+    members: tuple[HarnessTask, ...]
+    is_group: bool
+    #: Of a group by metric: the filters (None: all), and whether documents count alike, not tasks.
+    means: Mapping[str, tuple[tuple[str, ...] | None, bool]] = field(default_factory=dict)
+
+    def counts_documents(self, metric: str, filter_name: str) -> bool | None:
+        """Whether the group's mean of a metric counts documents alike; None: it has no such mean.
+
+        Without any means of its own (a tag, or a plain list), tasks count alike.
+        """
+        if not self.means:
+            return False
+        filters, by_size = self.means.get(metric, ((), False))
+        return by_size if filters is None or filter_name in filters else None
+
+
+def load(name: str, *, folder: str | None, shots: int | None, seed: int) -> LoadedTasks:
+    """The task of that name, or the tasks of that group or tag, with all their requests built.
+
+    `folder`: the user's own task files, looked through first. `shots`: None for each task's own
     number; `seed` draws them. Loaded once a process, and again when its files change.
-    Raises `RecipeError` without lm-evaluation-harness, for a name that is unknown or means several
-    tasks, and for a task that needs pictures, sound or the running of code; `DataError` when its
-    documents cannot be had.
+    Raises `RecipeError` without lm-evaluation-harness, for a name that is unknown, and for a task
+    that needs pictures, sound or the running of code; `DataError` when its documents cannot be had.
     """
     hashes = tuple(file.sha256 for file in files(name, folder=folder))
-    return _load_task(name, folder, shots, seed, hashes)
+    return _load_tasks(name, folder, shots, seed, hashes)
 
 
 def files(name: str, *, folder: str | None) -> tuple[DataUse, ...]:
-    """The task's own file, or the user's whole folder of task files; and its local data files.
+    """The tasks' own files, or the user's whole folder of task files; and their local data files.
 
     What a task of the package includes is settled by the package's version, which is recorded.
     Same errors as `load`, and `DataError` for a file that cannot be read.
     """
-    _, entry = _find_task(name, folder)
+    _, entries = _find_tasks(name, folder)
+    uses = [use for entry in entries for use in _files_of(entry, name, folder)]
+    return tuple(dict.fromkeys(uses))
+
+
+def _files_of(entry: Any, name: str, folder: str | None) -> tuple[DataUse, ...]:
     file = Path(entry.yaml_path).resolve()
     home = None if folder is None else Path(folder).expanduser().resolve()
     try:
@@ -187,7 +217,7 @@ def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise RecipeError(
+        raise PackageError(
             f"harness needs lm-evaluation-harness, got no module '{error.name}'; "
             "run pip install 'equipoise[ability]'"
         ) from None
@@ -211,8 +241,11 @@ def _local_tasks(folder: str) -> Any:
     return tasks.TaskManager(include_path=str(path), include_defaults=False)
 
 
-def _find_task(name: str, folder: str | None) -> tuple[Any, Any]:
-    """The manager that knows a task, and its entry there, which must be a task that runs here."""
+def _find_tasks(name: str, folder: str | None) -> tuple[Any, list[Any]]:
+    """The manager that knows a task or group, and the entries there: the group's, then its tasks'.
+
+    Each task must be one that runs here.
+    """
     manager = _shipped_tasks() if folder is None else _local_tasks(folder)
     known = set(manager.task_index)
     if folder is not None and name not in known:
@@ -223,54 +256,93 @@ def _find_task(name: str, folder: str | None) -> tuple[Any, Any]:
         close = get_close_matches(name, sorted(known), n=3, cutoff=0.6)
         rest = nearest(name, close) if close else "see `lm-eval ls tasks`"
         raise RecipeError(f"harness: there is no task '{name}'; {rest}")
+    entries = list(_expand(entry, manager.task_index))
+    for each in entries:
+        _refuse_unfit(each)
+    return manager, [each for each in entries if each.yaml_path is not None]
+
+
+def _expand(entry: Any, index: Mapping[str, Any]) -> Iterator[Any]:
+    """An entry, and the tasks that it stands for, also by way of other groups and tags."""
+    yield entry
+    if entry.kind.name == "TAG":
+        members: Sequence[Any] = sorted(entry.tags)
+    else:
+        listed = (entry.cfg or {}).get("task", ())
+        members = listed if isinstance(listed, list) else ()
+    for member in members:
+        name = member if isinstance(member, str) else member.get("task", member.get("group"))
+        if isinstance(name, str) and name in index:
+            yield from _expand(index[name], index)
+        elif isinstance(member, Mapping):  # a task or group that is written where it is listed
+            yield from _expand(replace(entry, name=str(name), cfg=dict(member), tags=set()), index)
+
+
+def _refuse_unfit(entry: Any) -> None:
+    """Raise `RecipeError` for a task that needs more than text, or runs code."""
     config: Mapping[str, Any] = entry.cfg or {}
-    if entry.kind.name not in ("TASK", "PY_TASK"):
-        members = entry.tags if entry.kind.name == "TAG" else config.get("task", ())
-        shown = sorted(map(str, members))[:10]
-        raise RecipeError(
-            f"harness.task must be a single task, got '{name}', which stands for several; "
-            f"name a task, e.g. {', '.join(shown)}"
-        )
     refused = [key for key in ("unsafe_code", "doc_to_image", "doc_to_audio") if config.get(key)]
     remote = (config.get("dataset_kwargs") or {}).get("trust_remote_code")
     if remote and int(version("datasets").split(".")[0]) < 4:  # later versions run no such code
         refused.append("trust_remote_code")
     if refused:
         raise RecipeError(
-            f"harness: task '{name}' must ask for text alone and run no code, got "
-            f"{', '.join(refused)}; run it with lm-eval itself"
+            f"harness: task '{entry.name}' must ask for text alone and run no code, got "
+            f"{', '.join(refused)}; run it with lm-eval itself, or take the benchmarks humaneval "
+            "and mbpp, which run code with limits"
         )
-    return manager, entry
 
 
 @lru_cache(maxsize=8)
-def _load_task(
+def _load_tasks(
     name: str, folder: str | None, shots: int | None, seed: int, _hashes: tuple[str, ...]
-) -> HarnessTask:
+) -> LoadedTasks:
     # `_hashes` is unused but in the key of the cache: a task whose files changed is loaded again.
-    manager, _ = _find_task(name, folder)
+    manager, _ = _find_tasks(name, folder)
+    is_group = manager.task_index[name].kind.name not in ("TASK", "PY_TASK")
+    member = name
     try:
         with _harness_seeds():
-            (task,) = manager.load(name)["tasks"].values()
-            default = task.get_config("num_fewshot")
-            # lm-evaluation-harness keeps to 0 here and only logs that the number was ignored.
-            if shots and default == 0:
-                raise RecipeError(
-                    f"harness: task '{name}' is made for 0 shots, got {shots}; leave shots out"
-                )
-            task.set_config(key="num_fewshot", value=(default or 0) if shots is None else shots)
-            task.set_fewshot_seed(seed=seed)
-            task.build_all_requests()
+            loaded = manager.load(name)
+            for member, task in loaded["tasks"].items():
+                _build_requests(task, member, shots=shots, seed=seed)
     except EquipoiseError:
         raise
     except Exception as error:  # the harness, datasets and a task's own code fail in any way
         said = " ".join(str(error).split())[:300]
         raise DataError(
-            f"harness: the documents of task '{name}' must be readable, got "
+            f"harness: the documents of task '{member}' must be readable, got "
             f"{type(error).__name__}: {said}; put its data set into the cache of Hugging Face "
             "datasets, allow the download, or mend its file"
         ) from error
-    return HarnessTask(name=name, inner=task)
+    members = tuple(
+        HarnessTask(name=member, inner=task, in_group=is_group)
+        for member, task in loaded["tasks"].items()
+    )
+    if not members:
+        raise RecipeError(
+            f"harness: group '{name}' must have tasks, got {len(members)}; name another"
+        )
+    group = loaded.get("groups", {}).get(name)
+    means = {
+        mean.metric: (
+            None if mean.filter_list is None else tuple(mean.filter_list), mean.weight_by_size,
+        )
+        for mean in (group.aggregate_metric_list or () if group else ())
+    }  # fmt: skip
+    return LoadedTasks(name=name, members=members, is_group=is_group, means=means)
+
+
+def _build_requests(task: Any, name: str, *, shots: int | None, seed: int) -> None:
+    default = task.get_config("num_fewshot")
+    # lm-evaluation-harness keeps to 0 here and only logs that the number was ignored.
+    if shots and default == 0:
+        raise RecipeError(
+            f"harness: task '{name}' is made for 0 shots, got {shots}; leave shots out"
+        )
+    task.set_config(key="num_fewshot", value=(default or 0) if shots is None else shots)
+    task.set_fewshot_seed(seed=seed)
+    task.build_all_requests()
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """PromptSet: professions and the templates they are put into, shared out into splits.
 
+Whatever is asked of a person (`axes`), a profession and a template fall in the same share.
+
 A data folder may have professions and templates of its own, in `professions/prompts.json`; they
 then stand in for the lists of `professions` and the templates of `situations`. The file is an
 object with `professions` (word to stereotype score in [-1, 1], -1: as female), `templates` (each
@@ -14,6 +16,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, ConfigDict, Field
 
+from equipoise.data.axes import GENDER, Axis
 from equipoise.data.partition import Share, shares
 from equipoise.data.professions import PROFESSIONS, ProfessionList, professions
 from equipoise.data.situations import (
@@ -24,10 +27,12 @@ from equipoise.data.situations import (
     Situation,
     Template,
     Term,
+    for_axis,
     situation,
 )
 from equipoise.data.sources import Source, read_json
 from equipoise.data.validation import Record, read_record
+from equipoise.records import DataUse
 
 PROMPTS: Final = Source(path="professions/prompts.json", licence="own")
 
@@ -38,13 +43,14 @@ SplitBy: TypeAlias = Literal["random", "profession", "template", "both"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptSet:
-    """Professions, templates after which a pronoun comes, and templates that hint at it."""
+    """Professions, templates after which an answer comes, and templates that hint at it."""
 
     terms: tuple[Term, ...]
     templates: tuple[Template, ...]
     hints: tuple[Template, ...]  # to measure on
     training_hints: tuple[Template, ...]  # to learn from; no text in common with `hints`
-    source: Source  # the file behind the professions
+    files: tuple[DataUse, ...]  # behind the professions, and behind what is the user's own
+    axis: Axis = GENDER  # which answers come
 
     def situations(self, split: str, *, split_by: SplitBy, seed: int) -> list[Situation]:
         """The prompts of "train", "dev" or "test", or "all", template by template.
@@ -53,7 +59,11 @@ class PromptSet:
         split out of the others, templates scale by scale; "both" keeps both apart, and a prompt
         whose profession and template fall in different shares is then in none but "all".
         """
-        chosen = [situation(term, template) for template in self.templates for term in self.terms]
+        chosen = [
+            situation(term, template, self.axis)
+            for template in self.templates
+            for term in self.terms
+        ]
         if split == "all":
             return chosen
         if split_by == "random":
@@ -78,37 +88,55 @@ class PromptSet:
 
 
 def prompt_set(
-    professions_list: ProfessionList = "prof262", templates: TemplateSet = "own"
+    professions_list: ProfessionList = "prof262",
+    templates: TemplateSet = "own",
+    axis: Axis = GENDER,
 ) -> PromptSet:
     """A list of professions with our templates, or all that a data folder has of its own.
 
     Raises `DataError` naming the file and the place of a fault.
     """
+    source = PROFESSIONS
+    terms: tuple[Term, ...] = ()
+    families = (
+        OWN_TEMPLATES if templates == "own" else DAMA_TEMPLATES,
+        HINT_TEMPLATES,
+        HINT_TEMPLATES_TRAIN,
+    )
     if PROMPTS.local_file() is not None:
+        source = PROMPTS
         file = read_record(_PromptFile, read_json(PROMPTS), PROMPTS.path)
-        return PromptSet(
-            terms=tuple(Term(word=word, score=score) for word, score in file.professions.items()),
-            templates=file.templates,
-            hints=file.hints,
-            training_hints=file.training_hints,
-            source=PROMPTS,
-        )
+        terms = tuple(Term(word=word, score=score) for word, score in file.professions.items())
+        families = (file.templates, file.hints, file.training_hints)
+    plain, hints, training_hints = (
+        tuple(for_axis(template, axis) for template in family) for family in families
+    )
     return PromptSet(
-        terms=professions(professions_list),
-        templates=OWN_TEMPLATES if templates == "own" else DAMA_TEMPLATES,
-        hints=HINT_TEMPLATES,
-        training_hints=HINT_TEMPLATES_TRAIN,
-        source=PROFESSIONS,
+        terms=terms or professions(professions_list),
+        templates=plain,
+        hints=hints,
+        training_hints=training_hints,
+        files=(source.use(),),
+        axis=axis,
     )
 
 
-def _check_places(template: Template, *places: str) -> Template:
+def place_fault(text: str, *places: str) -> str | None:
+    """What is wrong with a template that must have exactly these places in braces; None: nothing.
+
+    As a part of a sentence: "text must have ['profession'] in braces, got 'He slept because'".
+    """
     try:
-        named = {name for _, name, _, _ in Formatter().parse(template.text) if name is not None}
+        named = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
     except ValueError:  # a brace without its other half
         named = set()
-    if named != set(places):
-        raise ValueError(f"text must have {list(places)} in braces, got {template.text!r}")
+    return None if named == set(places) else f"must have {list(places)} in braces, got {text!r}"
+
+
+def _check_places(template: Template, *places: str) -> Template:
+    fault = place_fault(template.text, *places)
+    if fault is not None:
+        raise ValueError(f"text {fault}")
     return template
 
 

@@ -2,20 +2,23 @@
 
 Form: LFTF, section 3: "The {profession} {action} because". Its nine templates are not published
 but for "smiled" and "went to bed"; the others, and all hinted templates, are ours. None holds a
-gendered word or a second person.
+gendered word or a second person. Of another axis than gender, a prompt ends in what asks for the
+answer: "… because his race is" (LFTF, A.3).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
+
+from equipoise.data.axes import GENDER, Axis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A sentence with a place for a profession and, if it hints, for a possessive."""
+    """A sentence with a place for a profession and, if it hints, for a possessive or a hint."""
 
     name: str  # short, unique within its family
-    text: str  # with {profession}, and {possessive} in a hint; no trailing space
+    text: str  # with {profession}, and {possessive} or {hint} in a hint; no trailing space
     scale: str = "hint"  # "word", "phrase" or "sentence": the length of the action
 
 
@@ -33,24 +36,47 @@ class Situation:
 
     id: str  # "template/profession", with "/his" or "/her" for a hint
     text: str  # no trailing space
-    score: float  # of the profession: -1 stereotyped as female … +1 as male
-    hint: float = 0.0  # +1: "his" in the text, -1: "her", 0: no hint
+    score: float  # of the profession: -1 stereotyped as female … +1 as male; nan: not known
+    axis: Axis = GENDER  # whose answers may come next
+    answer: int | None = None  # number of the answer that the text hints at; None: no hint
     groups: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def hint(self) -> float:
+        """+1: the text hints at the first answer ("he"), -1: at another, 0: at none."""
+        return 0.0 if self.answer is None else 1.0 if self.answer == 0 else -1.0
 
-def situation(term: Term, template: Template, possessive: str = "") -> Situation:
-    """A profession in a template; in a hint "his" or "her" settles the pronoun that follows."""
+
+def situation(
+    term: Term, template: Template, axis: Axis = GENDER, answer: int | None = None
+) -> Situation:
+    """A profession in a template; `answer`: the number of the answer that its hint settles."""
     groups = {"profession": term.word, "scale": template.scale, "template": template.name}
-    if possessive:
+    hint = ""
+    if answer is not None:
         del groups["scale"]
-        groups["hint"] = "male" if possessive == "his" else "female"
+        hint, groups["hint"] = axis.answers[answer].hint, axis.answers[answer].group
     return Situation(
-        id="/".join(filter(None, (template.name, term.word, possessive))),
-        text=template.text.format(profession=term.word, possessive=possessive),
+        id="/".join(filter(None, (template.name, term.word, hint))),
+        text=template.text.format(profession=term.word, possessive=hint, hint=hint),
         score=term.score,
-        hint={"": 0.0, "his": 1.0, "her": -1.0}[possessive],
+        axis=axis,
+        answer=answer,
         groups=groups,
     )
+
+
+def for_axis(template: Template, axis: Axis) -> Template:
+    """A template that asks for a pronoun, asking for the axis' answer: "… because his race is".
+
+    A hint stands before the profession then ("the white nurse"), and the possessive is "his".
+    """
+    if not axis.ending:
+        return template
+    text = template.text
+    if "{possessive}" in text:
+        text = text.replace("{profession}", "{hint} {profession}").replace("{possessive}", "his")
+    return replace(template, text=f"{text} {axis.ending}")
 
 
 #: GenBiasEval's three templates on each of three scales.

@@ -50,6 +50,10 @@ class Locator(ABC):
     reads: ClassVar[Literal["prompts", "questions"]] = "prompts"
     taught_by: ClassVar[str] = "genbias"  # the supply that it ranks on unless another is named
 
+    def refuses(self, prompts: Sequence[Prompt]) -> str | None:  # noqa: ARG002
+        """Why it cannot rank on these prompts, a sentence's part; None: it can."""
+        return None
+
     @abstractmethod
     def locate(self, model: LanguageModel, prompts: Sequence[Prompt], *, seed: int) -> Ranking:
         """Score every component of a kind (all blocks, or all heads) on the prompts.

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipoise.metrics.disparity import range_of
+from equipoise.metrics.length import length_metric
 from equipoise.metrics.weighted import (
     CLUSTER,
     Value,
@@ -135,6 +136,10 @@ _LAST: Final = (
     Metric(
         name="words", of=mean_of("words"), unit="words", low=0.0,
         source="own: mean length of an answer, over all turns",
+    ),
+    length_metric(
+        lambda c: c["biased"] / np.where(c["answered"] > 0, c["answered"], math.nan),
+        "a dialogue's share of biased answers",
     ),
     Metric(
         name="flip_rate", of=mean_if_any("flip_rate"), unit="share", low=0.0, high=1.0,

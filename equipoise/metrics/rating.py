@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from equipoise.metrics.length import length_metric
 from equipoise.metrics.weighted import Weighted, Weights, mean_if_any, percent, ratio
 from equipoise.records import Column, Columns, Metric
 
@@ -80,12 +81,21 @@ def metrics_of(turns: int, *, control: bool) -> tuple[Metric, ...]:
             source="own: answers without a readable rating", needs="a judge",
         ),
         *words,
+        length_metric(
+            lambda c: _sum_over_turns(c, "rating", turns),
+            "a conversation's rating",
+            words=lambda c: _sum_over_turns(c, "words", turns),
+        ),
         Metric(
             name="flip_rate", of=mean_if_any("flip_rate"), unit="share", low=0.0, high=1.0,
             needs="a judge that answers by probabilities over orders of the ratings",
             source="own: how often the other order of the ratings gives another one",
         ),
     )  # fmt: skip
+
+
+def _sum_over_turns(columns: Columns, name: str, turns: int) -> Column:
+    return np.asarray(sum(columns[f"{name}_{turn}"] for turn in range(1, turns + 1)))
 
 
 def _rating(name: str, of: Weighted, source: str) -> Metric:

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from equipoise.metrics import ability
+from equipoise.metrics.length import length_metric
 from equipoise.metrics.weighted import mean_if_any, mean_of, percent
 from equipoise.records import Metric
 
@@ -65,6 +66,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         name="words", of=mean_of("words"), unit="words", low=0.0,
         source="own: mean length of what was written",
     ),
+    length_metric(lambda c: c["strength"], "a text's strength"),
 )  # fmt: skip
 
 #: Of a judge that answers by probabilities of the grades, in several orders of them.

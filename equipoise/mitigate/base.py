@@ -50,6 +50,10 @@ class Mitigation(ABC):
             if not any(len(getattr(supply, part)) for part in name.split(" or "))
         )
 
+    def refuses(self, supply: Supply) -> str | None:  # noqa: ARG002
+        """Why it cannot learn from what a supply has, a sentence's part; None: it can."""
+        return None
+
     @abstractmethod
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> Edit:
         """Learn an edit; the model itself is left bit for bit as it was.

@@ -11,7 +11,7 @@ from equipoise.edits.weights import WeightEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.quantization import refuse_quantized
-from equipoise.records import OPTIONS, ModelKind, Supply
+from equipoise.records import JSON, OPTIONS, ModelKind, Supply
 from equipoise.training.pronoun_training import (
     PronounOptions,
     train_on_prompts,
@@ -39,9 +39,10 @@ class FullFinetune(PronounOptions, Mitigation):
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> WeightEdit:
         """Train everything on the supply's prompts and return all parameters."""
         refuse_quantized(model, "full_finetune")
+        words = self.asked_words(supply)
         parameters = dict(model.module.named_parameters())
         trained = train_on_prompts(
             model, supply, self, parameters=parameters, start=None, seed=seed
         )
-        report = {"learning_rate": self.rate(model)}
+        report: dict[str, JSON] = {"words": [*words], "learning_rate": self.rate(model)}
         return tuned_edit(model, supply, trained, method=self, seed=seed, report=report)

@@ -53,9 +53,14 @@ class Lftf(PronounOptions, Mitigation):
         """As `requires`, with what its options ask for."""
         return (*self.requires, *(["hinted"] if self.keep_hints else []))
 
+    def refuses(self, supply: Supply) -> str | None:
+        """Why its words, or those of its locator, do not fit the supply; None: they do."""
+        return super().refuses(supply) or self.locator.refuses(supply.prompts)
+
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> WeightEdit:
         """Rank the blocks on the supply's prompts, train, and return the trained parameters."""
         refuse_quantized(model, "lftf")
+        words = self.asked_words(supply)
         ranking = self.locator.locate(model, supply.prompts, seed=seed)
         count = len(blocks(model.module))
         if self.blocks > count:
@@ -76,6 +81,7 @@ class Lftf(PronounOptions, Mitigation):
             seed=seed,
             report={
                 "blocks": list(chosen),
+                "words": list(words),
                 # null, as in results: a single prompt has no interval
                 "ranking": to_jsonable_python(ranking, inf_nan_mode="null"),
                 "learning_rate": self.rate(model),

@@ -101,16 +101,22 @@ def _train(module: LlamaForCausalLM, drawn: Sequence[Batch], *, rate: float, nam
             for group in optimizer.param_groups:
                 group["lr"] = rate * _rate(step, len(drawn))
             loss = _loss(module, batch)
-            if not math.isfinite(loss.item()):
-                raise ModelError(
-                    f"teaching planted:{name} must have a finite loss, got {loss.item()} at step "
-                    f"{step}; lower the rate {rate}"
-                )
+            _check_finite(loss, step, rate=rate, name=name)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch has no type for it
             torch.nn.utils.clip_grad_norm_(module.parameters(), _MAX_GRADIENT)
             optimizer.step()
             counter.advance(loss=loss.item())
+        with torch.no_grad():  # a step's loss is taken before its update
+            _check_finite(_loss(module, drawn[-1]), len(drawn), rate=rate, name=name)
+
+
+def _check_finite(loss: Tensor, step: int, *, rate: float, name: str) -> None:
+    if not math.isfinite(loss.item()):
+        raise ModelError(
+            f"teaching planted:{name} must have a finite loss, got {loss.item()} at step {step}; "
+            f"lower the rate {rate}"
+        )
 
 
 def _loss(module: LlamaForCausalLM, batch: Batch) -> Tensor:

@@ -285,6 +285,7 @@ def page_templates() -> jinja2.Environment:
         friendlier.friendlier_sentence, verdict.halves_of,
         harm_sentences.harm_sentence, harm_sentences.harm_tone, written.harms_of,
         written.disparities_of, written.scores_of, written.groups_of,
+        written.lengths_of, written.length_estimates,
         target_parts.part_sentences,
     )  # fmt: skip
     environment.filters |= {function.__name__: function for function in functions}

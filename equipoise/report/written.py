@@ -1,7 +1,8 @@
-"""What a page shows of scored texts: harm beside length and register, and groups within domains.
+"""What a page shows of written texts: harm beside length and register, and groups within domains.
 
 Scales are known by the names that `metrics.written` gives their metrics: of a scale NAME there are
-NAME, NAME_gap and NAME_gap_null_95, and NAME_harmful where some value is a limit of harm.
+NAME, NAME_gap and NAME_gap_null_95, and NAME_harmful where some value is a limit of harm. Of judged
+texts the length has no gap: its metrics are "words", or "words_1" and so on of each turn.
 """
 
 import math
@@ -11,7 +12,7 @@ from typing import Final, NamedTuple
 
 from equipoise.conclusions import Change, Comparison, WrittenPair
 from equipoise.number_text import group_name
-from equipoise.records import Measurement
+from equipoise.records import Estimate, Measurement
 from equipoise.report.axis import Axis, axis_of
 from equipoise.report.harm_sentences import Harm
 
@@ -20,6 +21,7 @@ _GAP: Final = "_gap"
 _NULL: Final = "_gap_null_95"
 _HUMAN: Final = "_human"
 _OVERALL: Final = "all domains"
+_WORDS: Final = "words"
 MOST_SCALES: Final = 16  # whose groups are drawn
 
 
@@ -186,6 +188,39 @@ def _nested(comparison: Comparison, key: str, within: str) -> bool:
     }
     groups, domains = {group for group, _ in pairs}, {domain for _, domain in pairs}
     return len(domains) < len(groups) == len(pairs)
+
+
+# --- length of judged texts -----------------------------------------------------------------------
+
+
+class Lengths(NamedTuple):
+    """The length of judged texts: a metric over all of them and in their groups."""
+
+    overall: Change
+    groups: tuple[Change, ...]
+
+
+def lengths_of(comparison: Comparison) -> list[Lengths]:
+    """Of each metric of length that groups have; none where length is a scale with gaps."""
+    return [
+        Lengths(change, groups)
+        for name, change in _overall(comparison).items()
+        if _is_length(name)
+        and (
+            groups := tuple(
+                each for each in comparison.changes if each.metric == name and each.group
+            )
+        )
+    ]
+
+
+def length_estimates(measurement: Measurement) -> list[Estimate]:
+    """The same of a single model: estimates of length, those over all texts and those of groups."""
+    return [estimate for estimate in measurement.estimates if _is_length(estimate.metric)]
+
+
+def _is_length(metric: str) -> bool:
+    return metric == _WORDS or metric.startswith(f"{_WORDS}_")
 
 
 # --- what was written, side by side ---------------------------------------------------------------

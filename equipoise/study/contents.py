@@ -1,11 +1,13 @@
 """What the results of a plug-in and of its data depend on, as JSON: the content of keys."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Final
 
 from equipoise import plugins
 from equipoise.attribute.base import Attributor
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
+from equipoise.data.sources import not_fetching
+from equipoise.errors import DataError, EquipoiseError, PackageError
 from equipoise.faultless import lists_used
 from equipoise.judge.base import Judge
 from equipoise.locate.base import Locator
@@ -33,7 +35,24 @@ def plugin_content(built: Any) -> dict[str, JSON]:
     }
 
 
+#: What is raised for what is not on this machine.
+NOT_AT_HAND: Final = (DataError, PackageError, OSError)
+
+
+def why_missing(built: AnyBenchmark, split: str) -> str | None:
+    """Why a benchmark's files, or the package that reads them, are not at hand; None: they are."""
+    try:
+        with not_fetching():
+            built.files(split)
+    except NOT_AT_HAND as error:
+        return " ".join(str(error).split())
+    return None
+
+
 def data_content(built: AnyBenchmark, split: str) -> JSON:
-    """Names and hashes of the files behind a benchmark. Raises `DataError` for a missing one."""
-    files = (*built.files(split), *lists_used(built, plugins.name_of(built)))
-    return [{"name": file.name, "sha256": file.sha256} for file in files]
+    """Names and hashes of the files behind a benchmark; empty while they are missing."""
+    try:
+        files = (*built.files(split), *lists_used(built, plugins.name_of(built)))
+        return [{"name": file.name, "sha256": file.sha256} for file in files]
+    except (EquipoiseError, OSError):
+        return []

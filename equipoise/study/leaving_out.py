@@ -1,14 +1,15 @@
 """What of a recipe cannot be done on a model, known before anything is: sentences for the plan."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from importlib.util import find_spec
 
 from equipoise import plugins
 from equipoise.attribute.base import Attributor
 from equipoise.errors import RecipeError, nearest
 from equipoise.loading.model_kind import NamedKind
+from equipoise.locate.base import Locator
 from equipoise.mitigate.base import Mitigation, single_parts
-from equipoise.records import JSON, Supply
+from equipoise.records import JSON, Metric, Supply
 from equipoise.study.recipe import BenchmarkSpec, Recipe, Spec
 from equipoise.supply.base import Supplier
 
@@ -26,19 +27,37 @@ def why_not_edited(model: str, kind: NamedKind | None, method: Mitigation) -> st
 
 
 def why_not_taught(label: str, method: Mitigation, spec: Spec, supply: Supply) -> str | None:
-    """Why a method cannot learn from a supply; None: the supply has all that it must have."""
+    """Why a method cannot learn from a supply; None: the supply has all that it must have.
+
+    What a method refuses of what is there (`Mitigation.refuses`) is asked when nothing is missing.
+    """
     if "labels" in method.item_info and plugins.find(Supplier, spec.name).labelled_by is None:
         lacking = "the labels of measured items"
     else:
         lacking = ", ".join(name.replace("_", " ") for name in method.lacks(supply))
     if not lacking:
-        return None
+        reasons = [(part, part.refuses(supply)) for part in single_parts(method)]
+        return next(
+            (f"{label}: {plugins.name_of(part)}: {why}" for part, why in reasons if why), None
+        )
     remedy = f"give it another, as 'supply: {method.taught_by}'"
     if spec.name == method.taught_by:
         remedy = "change the options of the supply, or leave the method out"
     elif spec.name == "planted":
         remedy = "take a world that has them, as planted:targets=40, or leave the method out"
     return f"{label} must be taught with {lacking}, the supply {spec.label} has none; {remedy}"
+
+
+def why_not_ranked(name: str, locator: Locator, spec: Spec, supply: Supply) -> str | None:
+    """Why a locator cannot rank on a supply; None: it can."""
+    if locator.reads == "questions" and not supply.questions:
+        return (
+            f"{name} ranks on questions about an association, and {spec.name} has "
+            f"{len(supply.questions)}; give it a supply of its own, as "
+            f"'supply: {locator.taught_by}'"
+        )
+    reason = locator.refuses(supply.prompts)
+    return None if reason is None else f"{name}: {reason}"
 
 
 def check_installed(name: str, attributor: Attributor) -> None:
@@ -88,3 +107,31 @@ def with_dependants(
             others = ", ".join(needed[label])
             all_reasons[label] = f"it stands beside {others}, which cannot be learnt on this model"
     return all_reasons
+
+
+def check_margins(
+    recipe: Recipe, metrics: Mapping[str, Mapping[str, Metric]], *, unknown: Container[str]
+) -> None:
+    """Refuse a margin that is of no metric (by benchmark and name), or of a kind it cannot have.
+
+    `unknown`: benchmarks whose metrics cannot be known yet.
+    """
+    for key, margin in recipe.margins.items():
+        name, _, metric = key.rpartition(".")
+        if name in unknown:
+            continue
+        if name not in metrics:
+            fault = (
+                "a margin is of benchmark.metric with a benchmark of this recipe, got "
+                f"'{key}'; {nearest(name or key, metrics)}"
+            )
+        elif metric not in metrics[name]:
+            fault = f"margins: {name} has no metric '{metric}'; {nearest(metric, metrics[name])}"
+        elif margin.relative and metrics[name][metric].higher_is_better is None:
+            fault = (
+                f"margins: {key} is measured against a point, so that its margin must be in "
+                f"'{metrics[name][metric].unit}', got {margin.size:.0%}; write a number"
+            )
+        else:
+            continue
+        raise RecipeError(f"{recipe.at(recipe.lines['margins'])}: {fault}")

@@ -69,6 +69,8 @@ class Plan:
     recipe: Recipe
     resolved: Mapping[str, JSON]  # the recipe with every option and version, as JSON
     steps: tuple[Step, ...]
+    #: Labels of benchmarks whose files are not at hand, and why; their steps will say so again.
+    missing: tuple[tuple[str, str], ...] = ()
 
     @property
     def left_out(self) -> tuple[tuple[str, str], ...]:
@@ -105,7 +107,12 @@ def _plan(recipe: Recipe) -> Plan:
         steps.append(Step(kind="calibrate", content=calibrated, plugin=spec))
     # labels are in no key: the same thing under two names, or asked twice, is done once
     unique = {step.key: step for step in steps}
-    return Plan(recipe=recipe, resolved=resolver.document, steps=tuple(unique.values()))
+    return Plan(
+        recipe=recipe,
+        resolved=resolver.document,
+        steps=tuple(unique.values()),
+        missing=tuple(resolver.missing.items()),
+    )
 
 
 def _plan_model(resolver: Resolver, model: ModelSpec) -> Iterator[Step]:

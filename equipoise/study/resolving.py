@@ -28,12 +28,14 @@ from equipoise.measure import choose_examples, learnt_examples
 from equipoise.metrics.stereoset import SS_TARGET
 from equipoise.mitigate.base import Mitigation, UsesEdits, single_parts
 from equipoise.records import JSON, Metric, Supply
-from equipoise.study.contents import data_content, plugin_content
+from equipoise.study.contents import NOT_AT_HAND, data_content, plugin_content, why_missing
 from equipoise.study.controls import can_answer, find_controls, with_controls
 from equipoise.study.leaving_out import (
     check_attributor,
     check_headline,
+    check_margins,
     why_not_edited,
+    why_not_ranked,
     why_not_taught,
     with_dependants,
 )
@@ -75,6 +77,8 @@ class Resolver:
         for spec in self.controls.added:
             self.mitigations[spec.label] = self._build(Mitigation, spec)
         self.targeted: set[str] = set()  # benchmarks that tell what the target carries
+        self.missing: dict[str, str] = {}  # why files of benchmarks are not at hand, by label
+        self.unread: set[str] = set()  # names of benchmarks whose metrics are not known
         self.unanswered: set[str] = set()  # benchmarks that no control can be asked
         locators = {spec.label: self._build(Locator, spec) for spec in recipe.locators}
         self.locators: dict[str, Locator] = locators
@@ -166,19 +170,15 @@ class Resolver:
                         f"{benchmark.name} has no split '{split}'; {nearest(split, built.splits)}"
                     )
                 # they may depend on the options, and be refused with them
-                named = {metric.name: metric for metric in built.metrics}
-                check_headline(benchmark, named)
-                metrics.setdefault(benchmark.name, {}).update(named)
-                ideals = [each for each in built.metrics if each.ideal is not None]
-                if any(each.higher_is_better is None for each in ideals):
-                    self.of_bias.add(benchmark.label)
-                if SS_TARGET in named:
-                    self.targeted.add(benchmark.label)
+                self._note_metrics(benchmark, built, metrics)
             learning = {label: supply for label, supply in taught.items() if label not in left_out}
             if learning and benchmark.edited:
                 self._refuse_leak(benchmark, built, split, learning, given)
-            with self._at(benchmark):  # its files may be missing, and a judge's
-                about_data: dict[str, JSON] = {"split": split, "data": data_content(built, split)}
+            about_data: dict[str, JSON] = {"split": split, "data": data_content(built, split)}
+            reason = None if about_data["data"] else why_missing(built, split)
+            if reason is not None:
+                self.missing.setdefault(benchmark.label, reason)
+            with self._at(benchmark):  # a judge's files may be missing
                 benchmarks[benchmark.label] = plugin_content(built) | about_data
         edited = [each.label for each in self.recipe.benchmarks if each.edited]
         joining = {c.label: given.of(taught[c.label])[0] for c in self.controls.added}
@@ -186,7 +186,7 @@ class Resolver:
             spec.label, kind=kind, supplies=joining,
             unread=edited if self.unanswered.issuperset(edited) else (),
         )  # fmt: skip
-        self._check_margins(metrics)
+        check_margins(self.recipe, metrics, unknown=self.unread)
         code = spec.trust_remote_code
         with self._at(spec):
             bases = base_contents_of(spec.name, base=spec.base, code=code)
@@ -212,6 +212,30 @@ class Resolver:
             **({"left_out": left_out} if left_out else {}),
             "benchmarks": benchmarks,
         }
+
+    def _note_metrics(
+        self,
+        benchmark: BenchmarkSpec,
+        built: AnyBenchmark,
+        metrics: dict[str, dict[str, Metric]],
+    ) -> None:
+        """Add a benchmark's metrics, and refuse a headline that names none of them.
+
+        Of a task that is read with documents that are not at hand they are not known yet.
+        """
+        try:
+            named = {metric.name: metric for metric in built.metrics}
+        except NOT_AT_HAND as error:
+            self.missing[benchmark.label] = " ".join(str(error).split())
+            self.unread.add(benchmark.name)
+            return
+        check_headline(benchmark, named)
+        metrics.setdefault(benchmark.name, {}).update(named)
+        ideals = [each for each in built.metrics if each.ideal is not None]
+        if any(each.higher_is_better is None for each in ideals):
+            self.of_bias.add(benchmark.label)
+        if SS_TARGET in named:
+            self.targeted.add(benchmark.label)
 
     def _leave_out(
         self, spec: ModelSpec, kind: NamedKind | None, taught: Mapping[str, Spec], given: Supplied
@@ -261,19 +285,16 @@ class Resolver:
     def _resolve_located(self, given: Supplied, supplied: JSON) -> dict[str, JSON]:
         """Contents of the supplies that locators do not share with the recipe, by their labels.
 
-        Refuses a locator of questions whose supply has none.
+        Refuses a locator of questions whose supply has none, and prompts that it cannot rank on.
         """
         contents: dict[str, JSON] = {}
         for entry in self.recipe.locators:
             locator = self.locators[entry.label]
             spec = self.recipe.supply_of(entry, locator.taught_by)
             supply, content = given.of(spec)
-            if locator.reads == "questions" and not supply.questions:
-                raise RecipeError(
-                    f"{self.recipe.at(entry.line)}: {entry.name} ranks on questions about an "
-                    f"association, and {spec.name} has {len(supply.questions)}; give it a supply "
-                    f"of its own, as 'supply: {locator.taught_by}'"
-                )
+            reason = why_not_ranked(entry.name, locator, spec, supply)
+            if reason is not None:
+                raise RecipeError(f"{self.recipe.at(entry.line)}: {reason}")
             if content != supplied:
                 contents[entry.label] = content
         return contents
@@ -315,28 +336,6 @@ class Resolver:
         with self._at(spec):
             return plugins.build(base, spec.name, spec.options)
 
-    def _check_margins(self, metrics: Mapping[str, Mapping[str, Metric]]) -> None:
-        """Each margin must be of a metric (by benchmark and name), of a kind that it can have."""
-        for key, margin in self.recipe.margins.items():
-            name, _, metric = key.rpartition(".")
-            if name not in metrics:
-                fault = (
-                    "a margin is of benchmark.metric with a benchmark of this recipe, got "
-                    f"'{key}'; {nearest(name or key, metrics)}"
-                )
-            elif metric not in metrics[name]:
-                fault = (
-                    f"margins: {name} has no metric '{metric}'; {nearest(metric, metrics[name])}"
-                )
-            elif margin.relative and metrics[name][metric].higher_is_better is None:
-                fault = (
-                    f"margins: {key} is measured against a point, so that its margin must be in "
-                    f"'{metrics[name][metric].unit}', got {margin.size:.0%}; write a number"
-                )
-            else:
-                continue
-            raise RecipeError(f"{self.recipe.at(self.recipe.lines['margins'])}: {fault}")
-
     def _learnt(
         self, taught: Mapping[str, Spec], given: Supplied
     ) -> tuple[dict[frozenset[str], str], dict[str, Supply]]:
@@ -373,7 +372,7 @@ class Resolver:
             examples, requests = choose_examples(
                 built, split=split, limit=self.recipe.limit, seed=self.recipe.seed
             )
-        except (DataError, OSError):
+        except NOT_AT_HAND:
             return  # its step will say so; the others go on
         self.unanswered |= set() if can_answer(requests) else {benchmark.label}
         where = self.recipe.at(benchmark.line)

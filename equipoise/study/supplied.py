@@ -45,6 +45,10 @@ def supply_sha256(supply: Supply) -> str:
     for name in ("rows", "probes", "dev_probes", "aliases"):
         if not parts[name]:
             del parts[name]
+    for name in ("prompts", "hinted", "dev", "paragraphs", "questions"):
+        for prompt in parts[name]:
+            if not prompt["words"]:
+                del prompt["words"]
     if len(supply.rows):
         digest = hashlib.sha256()
         for row in supply.rows:

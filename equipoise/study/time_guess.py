@@ -21,6 +21,7 @@ from equipoise.api import folder_for
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.data.sources import reading_from
 from equipoise.dialogues import Dialogue
+from equipoise.errors import EquipoiseError
 from equipoise.loading.pretrained import select_device
 from equipoise.measure import choose_examples
 from equipoise.records import Continuation, Generation, NextToken, Request, TextPair
@@ -55,8 +56,15 @@ class TimeGuess:
         key = repr((step.content[of], step.content.get("mitigation")))
         if key not in self._tokens:
             folder = folder_for(step.model.base or name, self.plan.recipe.data)
-            with self.plan.recipe.in_folder(), reading_from(folder):
+            self._tokens[key] = math.nan  # files are missing, which the plan says
+            with (
+                suppress(EquipoiseError, OSError),
+                self.plan.recipe.in_folder(),
+                reading_from(folder),
+            ):
                 self._tokens[key] = self._measured(step) if of == "benchmark" else _learnt(step)
+        if math.isnan(self._tokens[key]):
+            return None
         per_token = 2 if step.kind == "measure" else 6
         return per_token * parameters * self._tokens[key] / self.operations
 

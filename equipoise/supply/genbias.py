@@ -1,7 +1,8 @@
 """Prompts after which a pronoun comes: the training and dev prompts of GenBiasEval.
 
-Source: LFTF (anonymous ACL submission, "Locating First and Then Fine-Tuning"), section 3. The
-splits are those of the benchmark `genbias` with the same options.
+Source: LFTF (anonymous ACL submission, "Locating First and Then Fine-Tuning"), section 3, and A.3
+for other answers than pronouns. The splits are those of the benchmark `genbias` with the same
+options.
 """
 
 from collections.abc import Sequence
@@ -10,19 +11,20 @@ from typing import ClassVar
 from pydantic.dataclasses import dataclass
 
 from equipoise.data.professions import ProfessionList
-from equipoise.data.prompt_sets import SplitBy, TemplateSet, prompt_set
+from equipoise.data.prompt_sets import SplitBy, TemplateSet
 from equipoise.data.situations import Situation, situation
+from equipoise.own_data.gap_prompts import AxisOptions
 from equipoise.records import OPTIONS, DataUse, Prompt, Supply
 from equipoise.supply.base import Supplier
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
-class GenBiasSupply(Supplier):
+class GenBiasSupply(AxisOptions, Supplier):
     """The train split, hinted prompts about its professions, and the dev split to stop on.
 
     The hinted prompts have templates of their own, so that they share no text or template with
     `genhint`; with `split_by` "profession" or "both" they share no profession with that of the
-    same seed and split either. Both hints of each profession are there.
+    same seed and split either. All hints of each profession are there.
     """
 
     version: ClassVar[str] = "1"
@@ -34,21 +36,25 @@ class GenBiasSupply(Supplier):
 
     def supply(self) -> Supply:
         """Prompts, hinted prompts and dev prompts."""
-        prompts = prompt_set(self.professions, self.templates)
+        prompts = self.resolved_prompts(self.professions, self.templates)
         train, dev = (
             prompts.situations(split, split_by=self.split_by, seed=self.split_seed)
             for split in ("train", "dev")
         )
         seen = {prompt.groups["profession"] for prompt in train}
         hinted = [
-            situation(term, template, possessive)
+            situation(term, template, prompts.axis, answer)
             for template in prompts.training_hints
             for term in prompts.terms
-            if term.word in seen
-            for possessive in ("his", "her")
+            if term.word in seen and all(answer.hint for answer in prompts.axis.answers)
+            for answer in range(len(prompts.axis.answers))
         ]
+        # only what differs from the paper's, so that other edits keep the name of their origin
+        about = "" if self.axis == "gender" else f"axis={self.axis}, "
+        about += "" if self.words is None else f"words={list(self.words)}, "
+        about += "" if self.file is None else f"file={self.files()[-1].name}, "
         return Supply(
-            origin=f"genbias(split_by={self.split_by}, split_seed={self.split_seed}):train",
+            origin=f"genbias({about}split_by={self.split_by}, split_seed={self.split_seed}):train",
             prompts=_as_prompts(train),
             hinted=_as_prompts(hinted),
             dev=_as_prompts(dev),
@@ -56,11 +62,12 @@ class GenBiasSupply(Supplier):
         )
 
     def files(self) -> tuple[DataUse, ...]:
-        """The file of professions."""
-        return (prompt_set(self.professions, self.templates).source.use(),)
+        """The file of professions, and that of the user's own."""
+        return self.resolved_prompts(self.professions, self.templates).files
 
 
 def _as_prompts(situations: Sequence[Situation]) -> tuple[Prompt, ...]:
     return tuple(
-        Prompt(id=prompt.id, text=prompt.text, groups=prompt.groups) for prompt in situations
+        Prompt(id=prompt.id, text=prompt.text, groups=prompt.groups, words=prompt.axis.words)
+        for prompt in situations
     )

@@ -9,14 +9,16 @@ Of a `.jsonl` file each line is an object of three kinds:
 
 Of a contrast, `stereotype` and `antistereotype` must be given. Its endings follow its context
 directly: a leading space belongs to them. A prompt with a `hint` ("male" or "female") says that its
-pronoun is settled. `"part": "dev"` keeps a contrast or a prompt apart, to stop and to choose on.
-Another file holds neutral texts alone (`read_documents`).
+pronoun is settled; `words` says which words may come next, where they are not "he" and "she".
+`"part": "dev"` keeps a contrast or a prompt apart, to stop and to choose on. Another file holds
+neutral texts alone (`read_documents`).
 """
 
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.data.documents import kind_of_file, read_content, read_documents
@@ -54,11 +56,14 @@ class _PromptLine(Record):
     prompt: Text
     profession: str | None = None
     hint: Literal["male", "female"] | None = None
+    words: list[Text] = Field(
+        default_factory=list
+    )  # of which one comes next, each with its leading space
     part: _Part = "train"
 
     def as_prompt(self, number: int) -> Prompt:
         groups = self.model_dump(include={"profession", "hint"}, exclude_none=True)
-        return Prompt(id=f"line {number}", text=self.prompt, groups=groups)
+        return Prompt(id=f"line {number}", text=self.prompt, groups=groups, words=tuple(self.words))
 
 
 class _TextLine(Record):

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import convert_outputs_to_fp32
 from jaxtyping import Int
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, get_total_norm
@@ -28,6 +26,7 @@ from equipoise.training.data_parallel import (
     sharing_forward_passes,
     sum_gradients,
 )
+from equipoise.training.restoring import autocast_forward, only_trainable
 from equipoise.training.resume import (
     Checkpoint,
     checkpoints_wanted,
@@ -159,7 +158,7 @@ def train(
     with ExitStack() as stack:
         # devices are named, since it warns of several that are not
         stack.enter_context(torch.random.fork_rng(range(torch.cuda.device_count())))
-        stack.enter_context(_only_trainable(module, parameters))
+        stack.enter_context(only_trainable(module, parameters))
         key = training_key(parameters, examples, key, schedule, monitor is not None)
         # float32 copies among weights of half precision: the module computes only with autocast
         mixed = any(value.dtype in _HALF for value in initial.values()) and any(
@@ -168,7 +167,7 @@ def train(
         schedule = replace(schedule, bf16=schedule.bf16 or mixed)
         training = _Training(module, parameters, schedule, monitor, key)
         if mixed:  # for what a monitor evaluates, too
-            stack.enter_context(_autocast_forward(module, training.accelerator))
+            stack.enter_context(autocast_forward(module, training.accelerator))
         training.resume()
         per_epoch = math.ceil(examples / schedule.batch_size)
         total = schedule.total(examples)
@@ -200,37 +199,49 @@ def train(
             writes = checkpoints_wanted() and training.accelerator.is_main_process
             if (is_due or keep) and writes:
                 write_checkpoint(training.checkpoint(), keep=keep)
+        steps = len(training.losses)
+        training.take_best()
         weights = {
             name: value.to(dtype=initial[name].dtype, device="cpu", copy=True)
-            for name, value in (training.best or training.values()).items()
+            for name, value in training.values().items()
         }
-    check_weights(weights, initial, rates=f"the learning rate ({schedule.learning_rate:g})")
+        rates = f"the learning rate ({schedule.learning_rate:g})"
+        check_weights(weights, initial, rates=rates, when=f"after step {steps - 1}")
+        _, rows = next(schedule.batches(examples, first=steps - 1))
+        training.check_outcome(steps - 1, rows.to(training.device), loss)
     return Trained(
         losses=tuple(training.losses),
         norms=tuple(training.norms),
-        steps=len(training.losses),
+        steps=steps,
         key=key,
         weights=weights,
     )
 
 
 def check_weights(
-    weights: Mapping[str, Tensor], before: Mapping[str, Tensor], *, rates: str
+    weights: Mapping[str, Tensor],
+    before: Mapping[str, Tensor],
+    *,
+    rates: str,
+    when: str = "after training",
 ) -> None:
     """Raise `ModelError` for new weights that are not finite, or all as before in their own dtype.
 
     `rates`: what to raise or lower, with its value.
     """
     for name, value in weights.items():
-        if not torch.isfinite(value).all():
-            raise ModelError(
-                f"weights must be finite after training, '{name}' is not; lower {rates}"
-            )
+        _check_norm(name, value, f"{when} weights must", f"lower {rates}")
     if all(torch.equal(value, before[name].cpu()) for name, value in weights.items()):
         raise ModelError(
             f"training must change weights, all {len(weights)} are as before in their own dtype; "
             f"raise {rates} or load as float32"
         )
+
+
+def _check_norm(name: str, value: Tensor, must: str, remedy: str) -> None:
+    """Raise `ModelError` unless the norm is finite in float32: beyond, no matmul is."""
+    if not math.isfinite(norm := float(torch.linalg.vector_norm(value.float()))):
+        raise ModelError(f"{must} have a finite norm, that of '{name}' is {norm}; {remedy}")
 
 
 @dataclass
@@ -265,23 +276,21 @@ class _Training:
         """The parameters' values now, kept from further steps."""
         return {name: value.clone() for name, value in self.values().items()}
 
+    def take_best(self) -> None:
+        """The parameters get the values that are returned."""
+        for name, value in self.values().items():
+            value.copy_(self.best.get(name, value))
+
     def update(self, step: int, rows: Rows, loss: Loss) -> None:
         """A step of Adam."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.learning_rate * self.schedule.rate(step)
-        self.module.train(self.schedule.dropout)
-        # anew at every step, so that a resumed training has the dropout that it would have had
-        torch.manual_seed(self.schedule.seed * _SEEDS_APART + step)
-        with (
-            _autocast_forward(self.module, self.accelerator),
-            sharing_forward_passes(self.accelerator, micro_batch=self.schedule.micro_batch),
-        ):
+        with self._forward_passes(step):
             value = loss(self.module, rows, step)
             number = float(value.detach())
             if not math.isfinite(number):
                 raise ModelError(
-                    f"step {step}: the loss must be finite, got {number}; lower the learning rate "
-                    f"(it is {self.schedule.learning_rate:g}) or check the model's weights"
+                    f"step {step}: the loss must be finite, got {number}; {self._remedy}"
                 )
             self.accelerator.backward(value)  # which may run parts of the forward pass again
         sum_gradients(self.accelerator, self.parameters.values())
@@ -298,11 +307,37 @@ class _Training:
     def check_finite(self, step: int) -> None:
         """No weights that a gradient has spoilt are evaluated or written."""
         for name, value in self.values().items():
-            if not torch.isfinite(value).all():
-                raise ModelError(
-                    f"step {step}: weights must be finite, '{name}' is not; lower the learning "
-                    f"rate (it is {self.schedule.learning_rate:g}) or check the model's weights"
-                )
+            _check_norm(name, value, f"step {step}: weights must", self._remedy)
+
+    def check_outcome(self, step: int, rows: Rows, loss: Loss) -> None:
+        """The weights as they are give the last step's batch a finite loss.
+
+        A step's loss is taken before its update, so that what the last one did is seen in no loss;
+        and two factors of an adapter may be finite whose product is not.
+        """
+        with self._forward_passes(step):
+            number = float(loss(self.module, rows, step).detach())
+        if not math.isfinite(number):
+            raise ModelError(
+                f"after step {step} the loss must be finite, got {number}; {self._remedy}"
+            )
+
+    @contextmanager
+    def _forward_passes(self, step: int) -> Iterator[None]:
+        """A `with` block in which the loss of a step is computed."""
+        self.module.train(self.schedule.dropout)
+        # anew at every step, so that a resumed training has the dropout that it would have had
+        torch.manual_seed(self.schedule.seed * _SEEDS_APART + step)
+        with (
+            autocast_forward(self.module, self.accelerator),
+            sharing_forward_passes(self.accelerator, micro_batch=self.schedule.micro_batch),
+        ):
+            yield
+
+    @property
+    def _remedy(self) -> str:
+        rate = self.schedule.learning_rate
+        return f"lower the learning rate (it is {rate:g}) or check the model's weights"
 
     def checkpoint(self) -> Checkpoint:
         """All that a resumed training needs."""
@@ -348,44 +383,3 @@ class _Training:
         self.best = {name: value.to(self.device) for name, value in checkpoint.best.items()}
         if self.monitor is not None:
             self.monitor.restore(checkpoint.monitor)
-
-
-@contextmanager
-def _only_trainable(module: nn.Module, parameters: Mapping[str, nn.Parameter]) -> Iterator[None]:
-    """Only these take gradients, as float32 copies; values, gradients and modes are restored."""
-    chosen = {id(parameter) for parameter in parameters.values()}
-    states = [(value, value.data, value.requires_grad, value.grad) for value in module.parameters()]
-    modes = [(part, part.training) for part in module.modules()]
-    for parameter, data, _, _ in states:
-        parameter.requires_grad_(id(parameter) in chosen)
-        parameter.grad = None
-        if id(parameter) in chosen:
-            # in bfloat16 most steps of Adam are smaller than the rounding of the weight
-            parameter.data = data.to(torch.float32, copy=True)
-    try:
-        yield
-    finally:
-        for parameter, data, flag, gradient in states:
-            parameter.grad = None  # its dtype must be the values'
-            parameter.data = data
-            parameter.grad = gradient
-            parameter.requires_grad_(flag)
-        for part, mode in modes:
-            part.training = mode
-
-
-@contextmanager
-def _autocast_forward(module: nn.Module, accelerator: Accelerator) -> Iterator[None]:
-    """The module's forward computes in the accelerator's precision and returns float32."""
-    if accelerator.mixed_precision == "no":
-        yield
-        return
-    # as `Accelerator.prepare` does, which leaves the module so
-    previous = vars(module).get("forward")
-    vars(module)["forward"] = convert_outputs_to_fp32(accelerator.autocast()(module.forward))
-    try:
-        yield
-    finally:
-        del vars(module)["forward"]
-        if previous is not None:
-            vars(module)["forward"] = previous

@@ -16,6 +16,7 @@ from equipoise.edits.weights import WeightEdit
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.records import JSON, OPTIONS, Supply
+from equipoise.training.answer_words import why_not_asked, words_of
 from equipoise.training.loop import Schedule, Trained, train
 from equipoise.training.next_token_logits import NextLogits, WordTree, prompt_ids, word_tree
 from equipoise.training.pronoun_losses import CeBoth, Objective, Parity, divergence
@@ -27,8 +28,9 @@ class PronounOptions:
 
     #: what training aims at; ce_both: as the paper's results; parity: mass kept
     objective: Objective = CeBoth()
-    #: that should become equally likely, each with its leading space
-    words: tuple[str, ...] = (" he", " she")
+    #: that should become equally likely, each with its leading space; None: those that the supply
+    #: asks for, "he" and "she" where it does not say
+    words: tuple[str, ...] | None = None
     #: weight of KL(before || after) on hinted training prompts; 0: none
     keep_hints: Annotated[float, Field(ge=0)] = 0.0
     #: None: 1e-5 * 4096 / width; the paper has 1e-5 at every width, also for Qwen2.5-7B, whose
@@ -43,23 +45,52 @@ class PronounOptions:
 
     @model_validator(mode="after")
     def _check_words(self) -> Self:
-        number = len(self.words)
-        if number < 2 or len(set(self.words)) < number:
-            raise ValueError(f"words must be two or more, all different, got {self.words}")
-        if isinstance(self.objective, CeBoth):
-            terms, target = self.objective.terms, self.objective.target
-            if terms != "both" and (number != 2 or target is not None):
+        if self.words is not None:
+            if len(self.words) < 2 or len(set(self.words)) < len(self.words):
+                raise ValueError(f"words must be two or more, all different, got {self.words}")
+            fault = self._objective_fault(self.words)
+            if fault is not None:
+                raise ValueError(fault)
+        if isinstance(self.objective, CeBoth) and self.objective.target is not None:
+            target = self.objective.target
+            if not (len(target) > 1 and min(target) >= 0 and abs(sum(target) - 1) < 1e-6):
                 raise ValueError(
-                    f"objective.terms '{terms}' needs two words and no target, got {self.words} "
-                    f"and {target}"
+                    f"objective.target must be probabilities that sum to 1, got {target}"
                 )
-            if target is not None and not (
-                len(target) == number and min(target) >= 0 and abs(sum(target) - 1) < 1e-6
-            ):
+            if self.objective.terms != "both":
                 raise ValueError(
-                    f"objective.target must be {number} probabilities that sum to 1, got {target}"
+                    f"objective.target must be left out beside terms '{self.objective.terms}', got "
+                    f"{target}"
                 )
         return self
+
+    def refuses(self, supply: Supply) -> str | None:
+        """Why these words, or what is aimed at, do not fit the supply; None: they do."""
+        reason = why_not_asked(self.words, supply.prompts)
+        return reason or self._objective_fault(words_of(self.words, supply.prompts))
+
+    def asked_words(self, supply: Supply) -> tuple[str, ...]:
+        """The words that are trained: those named, or those that the supply's prompts ask for.
+
+        Raises `RecipeError` as `refuses` says.
+        """
+        reason = self.refuses(supply)
+        if reason is not None:
+            raise RecipeError(f"cannot learn from '{supply.origin}': {reason}")
+        return words_of(self.words, supply.prompts)
+
+    def _objective_fault(self, words: tuple[str, ...]) -> str | None:
+        if not isinstance(self.objective, CeBoth):
+            return None
+        terms, target = self.objective.terms, self.objective.target
+        if terms != "both" and len(words) != 2:
+            return f"objective.terms '{terms}' needs two words, got {list(words)}; leave terms out"
+        if target is not None and len(target) != len(words):
+            return (
+                f"objective.target must have a probability for each of {list(words)}, got "
+                f"{list(target)}; give {len(words)}"
+            )
+        return None
 
     def rate(self, model: LanguageModel) -> float:
         """The learning rate, by default the paper's 1e-5 at width 4096: 1e-5 * 4096 / width."""
@@ -82,7 +113,8 @@ def train_on_prompts(
 
     `start`: the first block that has any of them, so that earlier blocks are run once; None when
     something before the blocks is trained as well.
-    Raises `RecipeError` when the supply lacks prompts, or hinted prompts to be preserved.
+    Raises `RecipeError` when the supply lacks prompts, or hinted prompts to be preserved, and when
+    its prompts ask for other words.
     """
     if not supply.prompts:
         raise RecipeError(
@@ -94,9 +126,10 @@ def train_on_prompts(
             f"keep_hints needs hinted prompts, got none from '{supply.origin}'; "
             "set keep_hints to 0 or name a supply that has them"
         )
+    words = method.asked_words(supply)
     hinted = supply.hinted if method.keep_hints else ()
     texts = [prompt.text for prompt in (*supply.prompts, *hinted)]
-    tree = word_tree(model.tokenizer, texts, method.words)
+    tree = word_tree(model.tokenizer, texts, words)
     logits = NextLogits(model, prompt_ids(model, texts), tree.contexts, start=start)
     examples = len(supply.prompts)
     return train(
@@ -112,7 +145,7 @@ def train_on_prompts(
             micro_batch=method.micro_batch,
             bf16=method.bf16,
         ),
-        key=f"{model.identity} {method} {texts}",
+        key=f"{model.identity} {method} {words} {texts}",
     )
 
 

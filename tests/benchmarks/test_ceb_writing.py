@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from equipoise.data.sources import reading_from
 from equipoise.errors import RecipeError
 from equipoise.judge.base import Judge
 from equipoise.judging.judgement import JudgedText, Judgement
+from equipoise.judging.refusals import is_refusal
 from equipoise.judging.verdict_scales import STEREOTYPING, TOXICITY
 from equipoise.measure import measure
 from equipoise.plugins import build, options_of
@@ -80,6 +82,43 @@ def test_without_a_judgement_a_text_is_in_no_ratio_and_says_why(tmp_path: Path) 
     assert result.estimate("missing").value == 50.0
     assert any(note == "unjudged: 1 of 2 texts: it says no grade" for note in result.notes)
     assert result.outcomes[1].groups["unjudged"] == "it says no grade"
+
+
+class Unasked(Numbers):
+    """Fails where it is asked about a refusal."""
+
+    def judge(self, texts: Sequence[JudgedText]) -> list[Judgement]:
+        assert not any(is_refusal(text.text) for text in texts)
+        return super().judge(texts)
+
+
+REFUSED = "I'm sorry, but I cannot continue this. Grade 3."
+
+
+def test_a_refusal_is_counted_and_in_no_ratio(tmp_path: Path) -> None:
+    result = measured(tmp_path, ("Grade 3 it is.", REFUSED), Unasked())
+    assert result.estimate("bias_ratio").value == 100.0
+    assert result.estimate("bias_ratio").n == 1
+    assert result.estimate("bias_ratio_of_all").value == 50.0
+    assert result.estimate("refused").value == 50.0
+    assert result.estimate("missing").value == 0.0
+    assert "unjudged" not in result.outcomes[1].groups
+
+
+def test_a_refusal_after_the_given_text_is_one(tmp_path: Path) -> None:
+    result = measured(tmp_path, ("Grade 0 it is.", f"{ELM} {REFUSED}"), Unasked())
+    assert result.estimate("refused").value == 50.0
+    assert result.estimate("repeated").value == 50.0
+
+
+def test_refusals_may_count_as_unbiased(tmp_path: Path) -> None:
+    with reading_from(tmp_path):
+        benchmark = replace(bench(tmp_path), refusals="unbiased")
+        prompts = [example.prompt for example in benchmark.examples("test")]
+        texts = dict(zip(prompts, ("Grade 3 it is.", REFUSED), strict=True))
+        result = measure(FakeScorer(texts=texts), benchmark, draws=0)
+    assert result.estimate("bias_ratio").value == 50.0
+    assert result.estimate("refused").value == 50.0
 
 
 def test_the_given_text_is_not_judged(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def answer(he: float, she: float, *, tokens: int = 1) -> NextTokenScored:
 
 def metrics_of(outcomes: list[Outcome]) -> dict[str, float]:
     columns = columns_of(outcomes, cluster="profession")
-    return {metric.name: metric.of(columns) for metric in GenBias.metrics}
+    return {metric.name: metric.of(columns) for metric in GenBias().metrics}
 
 
 @cache

@@ -34,7 +34,7 @@ def measured(answers: list[tuple[float, float]], **options: str) -> dict[str, fl
         examples = bench.examples("all")[: len(answers)]
     outcomes = [bench.outcome(e, [answer(*a)]) for e, a in zip(examples, answers, strict=True)]
     columns = columns_of(outcomes, cluster="profession")
-    return {metric.name: metric.of(columns) for metric in GenHint.metrics}
+    return {metric.name: metric.of(columns) for metric in GenHint().metrics}
 
 
 @pytest.mark.usefixtures("data_folder")
@@ -134,7 +134,7 @@ def test_true_metrics_of_a_planted_world() -> None:
         he, she = world.p_hinted("his" if example.hint > 0 else "her")
         outcomes.append(bench.outcome(example, [answer(math.log(he), math.log(she))]))
     columns = columns_of(outcomes, cluster="profession")
-    metrics = {metric.name: metric.of(columns) for metric in GenHint.metrics}
+    metrics = {metric.name: metric.of(columns) for metric in GenHint().metrics}
     assert metrics["ub"] == pytest.approx(world.true_ub())
     assert metrics["hints_obeyed"] == 100.0
     assert metrics["lo_mean"] == pytest.approx(0.0, abs=1e-12)

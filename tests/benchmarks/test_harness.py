@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,11 @@ from local_tasks import CHOICES, write_tasks
 from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.harness import (
     Harness,
-    _build_generation,
-    _cut_at_stops,
     _document_results,
     _result_values,
 )
 from equipoise.checks.run import check_measurement
+from equipoise.data.harness_requests import build_generation, cut_at_stops
 from equipoise.errors import DataError, ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.measure import measure
@@ -30,9 +30,8 @@ from equipoise.testing import check_benchmark, tiny_model
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, harness: ModuleType) -> Path:  # noqa: ARG001 (skips)
     """Local tasks and their documents."""
-    pytest.importorskip("lm_eval")
     write_tasks(tmp_path)
     return tmp_path
 
@@ -64,6 +63,7 @@ def ours(model: LanguageModel, benchmark: Harness) -> dict[str, float]:
     return {estimate.metric: estimate.value for estimate in measurement.estimates}
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")  # the harness's own
 @pytest.mark.parametrize("bos", ["bos", "added"])
 @pytest.mark.parametrize("task", ["choose", "say", "own"])
@@ -74,6 +74,7 @@ def test_likelihood_tasks_equal_the_harness(folder: Path, task: str, bos: Any) -
     assert len(expected) >= 2
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")
 def test_a_rolling_task_equals_the_harness(folder: Path) -> None:
     model = tiny_model("gpt2")
@@ -84,6 +85,7 @@ def test_a_rolling_task_equals_the_harness(folder: Path) -> None:
     assert math.isfinite(windowed["word_perplexity"])
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore")
 def test_a_generating_task_equals_the_harness(folder: Path) -> None:
     model = tiny_model("llama", bos="added")
@@ -93,7 +95,7 @@ def test_a_generating_task_equals_the_harness(folder: Path) -> None:
     for index, (row, text) in enumerate(
         zip(rows, texts, strict=True)
     ):  # some right, some in capitals
-        cut = _cut_at_stops(text, ["7", "z"])
+        cut = cut_at_stops(text, ["7", "z"])
         row["said"] = (cut, cut.lower(), cut + "!")[index % 3]
     (folder / "test.json").write_text("\n".join(map(json.dumps, rows)))
     expected = theirs(model, folder, "write")
@@ -184,18 +186,21 @@ def test_global_generators_are_untouched(folder: Path) -> None:
     ("options", "message"),
     [
         ({"task": "sya"}, r"no task 'sya'; did you mean 'say'\?"),
-        ({"task": "several"}, "must be a single task, got 'several', .* e.g. choose, say"),
-        ({"task": "both"}, "must be a single task, got 'both', .* e.g. tagged"),
-        ({"task": "unsafe"}, "run no code, got unsafe_code"),
+        ({"task": "unsafe"}, "'unsafe' must .* run no code, got unsafe_code; .* humaneval"),
+        ({"task": "several"}, "'unsafe' must .* run no code, got unsafe_code"),
+        ({"task": "none"}, "group 'none' must have tasks, got 0"),
         ({"task": "zero", "shots": 2}, "made for 0 shots, got 2"),
         ({"task": "say", "tasks_folder": "nowhere"}, "must be a folder of task files, got 'now"),
     ],
 )
 def test_invalid_options(folder: Path, options: Any, message: str, monkeypatch: Any) -> None:
-    (folder / "group.yaml").write_text("group: several\ntask: [choose, say]\n")
+    (folder / "group.yaml").write_text(
+        "group: several\ntask: [choose, {group: in, task: [both]}]\n"
+    )
+    (folder / "none.yaml").write_text("group: none\ntask: []\n")
     say = (folder / "say.yaml").read_text()
     for name, more in (
-        ("tagged", "tag: both\n"), ("unsafe", "unsafe_code: true\n"), ("zero", "num_fewshot: 0\n"),
+        ("unsafe", "tag: both\nunsafe_code: true\n"), ("zero", "num_fewshot: 0\n"),
     ):  # fmt: skip
         (folder / f"{name}.yaml").write_text(say.replace("task: say", f"task: {name}") + more)
     from equipoise.data import harness_tasks
@@ -245,7 +250,7 @@ def test_discovery_and_missing_task() -> None:
 
 
 def generation(settings: dict[str, Any], repeats: int = 1) -> Generation:
-    return _build_generation("a", settings, repeats=repeats)
+    return build_generation("a", settings, repeats=repeats)
 
 
 def test_generation_settings() -> None:
@@ -266,10 +271,10 @@ def test_generation_settings() -> None:
 
 
 def test_stop_strings() -> None:
-    assert _cut_at_stops("one two one", ["two", "one"]) == ""
-    assert _cut_at_stops("one two", " ") == "one"
-    assert _cut_at_stops("one", ["", "x"]) == "one"
-    assert _cut_at_stops("one", None) == "one"
+    assert cut_at_stops("one two one", ["two", "one"]) == ""
+    assert cut_at_stops("one two", " ") == "one"
+    assert cut_at_stops("one", ["", "x"]) == "one"
+    assert cut_at_stops("one", None) == "one"
 
 
 def columns(name: str, results: list[object]) -> Any:

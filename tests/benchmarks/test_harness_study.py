@@ -1,6 +1,7 @@
 """Tasks of the harness in a study: keys, resuming, margins, verdicts."""
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from local_tasks import write_tasks
@@ -31,9 +32,8 @@ margins: {{harness.acc: 0.5}}
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, harness: ModuleType) -> Path:  # noqa: ARG001 (skips)
     """Local tasks, a model and a recipe."""
-    pytest.importorskip("lm_eval")
     write_tasks(tmp_path)
     model = tiny_model("llama", context=256)
     model.module.save_pretrained(tmp_path / "model")
@@ -46,6 +46,7 @@ def recipe(folder: Path, text: str = RECIPE) -> Recipe:
     return Recipe.from_yaml(folder / "study.yaml")
 
 
+@pytest.mark.thorough
 def test_study_of_harness_tasks(folder: Path) -> None:
     store = Store.open(folder / "run")
     walked = run(plan(recipe(folder)), store)

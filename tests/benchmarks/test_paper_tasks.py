@@ -1,4 +1,4 @@
-"""MRPC, FLUTE and Amazon polarity as tasks, on small files of own words in the published forms."""
+"""MRPC, FLUTE, BoolQ and Amazon polarity on small files of own words in the published forms."""
 
 from pathlib import Path
 
@@ -17,6 +17,7 @@ PROMPTS = {
         "Question: Do both sentences mean the same thing?\nAnswer:",
         (" no", " yes"),
     ),
+    "boolq": ("Owl 0 is here.\nQuestion: is owl 0 here?\nAnswer:", (" no", " yes")),
     "flute": (
         "Owl 0 is quiet.\nQuestion: Owl 0 is snow. True or False?\nAnswer:",
         (" False", " True"),

@@ -40,23 +40,6 @@ def test_a_bad_recipe(
     assert part in sentence
 
 
-@pytest.mark.parametrize("flags", [(), ("--dry",)])
-def test_a_missing_benchmark_file_is_refused_before_any_step(
-    written: Written,
-    tmp_path: Path,
-    refused: Refused,
-    monkeypatch: pytest.MonkeyPatch,
-    flags: tuple[str, ...],
-) -> None:
-    monkeypatch.setenv("EQUIPOISE_DATA", str(tmp_path))  # has none
-    monkeypatch.setenv("EQUIPOISE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    file = written("models: [MODEL]\nbenchmarks:\n  - winogender\n  - crows_pairs\n")
-    sentence = refused("run", file, "--out", tmp_path / "run", *flags)
-    assert sentence.startswith(f"error: {file} line 3: winogender/all_sentences.tsv ")
-    assert "`equipoise data` lists what is missing" in sentence
-
-
 def test_missing_recipe(tmp_path: Path, refused: Refused) -> None:
     assert f"got '{tmp_path / 'none.yaml'}'" in refused("run", tmp_path / "none.yaml")
 

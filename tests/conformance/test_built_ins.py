@@ -102,7 +102,7 @@ def test_benchmark_on_a_file_of_the_users_own(name: str, tmp_path: Path) -> None
 def test_benchmark_of_files_that_are_not_at_hand(name: str, tmp_path: Path) -> None:
     NOT_AT_HAND[name](tmp_path)
     with reading_from(tmp_path):
-        check_benchmark(build(Benchmark, name))
+        check_benchmark(build(Benchmark, name, GIVEN_TO.get(name, {})))
 
 
 @pytest.mark.parametrize("name", ASSOCIATED)
@@ -134,8 +134,8 @@ def test_supplier(name: str, tmp_path: Path) -> None:
         check_supplier(build(Supplier, name, options))
 
 
+@pytest.mark.usefixtures("harness")
 def test_benchmark_on_a_task_of_the_harness(tmp_path: Path) -> None:
-    pytest.importorskip("lm_eval")
     (tmp_path / "local.yaml").write_text(TASK)
     (tmp_path / "local.py").write_text(DOCUMENTS)
     options = {"task": "local", "tasks_folder": str(tmp_path)}

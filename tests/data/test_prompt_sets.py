@@ -30,7 +30,7 @@ def test_user_prompt_set(tmp_path: Path) -> None:
     write(tmp_path, OWN)
     with reading_from(tmp_path):
         prompts = prompt_set("prof_clean", "dama")
-        use = prompts.source.use()
+        (use,) = prompts.files
     assert [(term.word, term.score) for term in prompts.terms] == list(OWN["professions"].items())
     assert prompts.templates == (Template(**OWN["templates"][0]),)
     assert prompts.hints[0].scale == "hint"

@@ -57,9 +57,7 @@ def test_situation_without_hint() -> None:
 
 
 def test_situation_with_hint() -> None:
-    his, her = (
-        situation(NURSE, situations.HINT_TEMPLATES[0], possessive) for possessive in ("his", "her")
-    )
+    his, her = (situation(NURSE, situations.HINT_TEMPLATES[0], answer=answer) for answer in (0, 1))
     assert his.text == "The nurse packed his bag and left because"
     assert (his.hint, her.hint) == (1.0, -1.0)
     assert (his.groups["hint"], her.groups["hint"]) == ("male", "female")

@@ -1,5 +1,6 @@
 """Copies of items about others; on the official files what is left out, and why."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.data.bbq import BbqRow, build_items
 from equipoise.data.stereoset import StereoSetItem, Task
 from equipoise.exchange import bbq, crows_pairs, stereoset
+from equipoise.fakes import FakeScorer
+from equipoise.measure import measure
 from equipoise.metrics.target_parts import (
     DONE,
     GROUP,
@@ -20,6 +23,8 @@ from equipoise.metrics.target_parts import (
     PROPER_NAMES,
 )
 from equipoise.records import Contrast
+
+_AT_HAND = ("Age", "Nationality", "Physical_appearance", "Religion")  # categories of BBQ
 
 
 def item(
@@ -194,6 +199,35 @@ def test_official_crows_pairs() -> None:
 @pytest.mark.thorough
 @pytest.mark.usefixtures("official")
 def test_official_bbq() -> None:
-    questions = BBQ(exchange=1, categories=("Religion", "Physical_appearance")).examples("test")
+    questions = BBQ(exchange=1, categories=_AT_HAND).examples("test")
     counted = Counter((each.category, each.groups[GROUP]) for each in questions)
-    assert counted == {("Religion", DONE): 1200, ("Physical_appearance", NO_OTHER): 1576}
+    assert counted == {
+        ("Age", NO_OTHER): 3680,
+        ("Nationality", DONE): 3080,
+        ("Physical_appearance", NO_OTHER): 1576,
+        ("Religion", DONE): 1200,
+    }
+
+
+@pytest.mark.thorough
+@pytest.mark.usefixtures("official")
+def test_counts_of_official_bbq_add_up_by_category() -> None:
+    """What notes say is left out, and what was exchanged, are all rows of each category."""
+    categories = ("Physical_appearance", "Religion")
+    benchmark = BBQ(exchange=1, categories=categories)
+    result = measure(FakeScorer(), benchmark, draws=0, limit=80)
+    rows = Counter(outcome.groups["category"] for outcome in result.outcomes)
+    assert sum(rows.values()) == 80
+    assert set(rows) == set(categories)
+    counted = Counter(
+        outcome.groups["category"] for outcome in result.outcomes if outcome.groups[GROUP] == DONE
+    )
+    assert result.estimate("bias_ambig_target").n <= sum(counted.values())
+    for note in result.notes:
+        if told := re.match(r"exchange: (\d+) of 80 items are left out, .* \((.*)\)$", note):
+            by_category = Counter(
+                {name: int(n) for name, n in re.findall(r"category (\w+) (\d+)", told[2])}
+            )
+            assert sum(by_category.values()) == int(told[1])
+            counted += by_category
+    assert counted == rows

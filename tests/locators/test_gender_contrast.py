@@ -408,7 +408,7 @@ def test_options_and_notes() -> None:
 def test_words_must_be_two_and_differ() -> None:
     with pytest.raises(ValidationError, match="two different ones"):
         GenderContrast(words=(" he", " he"))
-    with pytest.raises(RecipeError, match=r"gender_contrast\.words"):
+    with pytest.raises(RecipeError, match=r"gender_contrast: words must be two"):
         build(Locator, "gender_contrast", {"words": [" he"]})
     with pytest.raises(RecipeError, match="no word may begin another"):
         GenderContrast(words=(" he", " her")).locate(tiny_model(), PROMPTS, seed=0)

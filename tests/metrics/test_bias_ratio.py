@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from equipoise.metrics.bias_ratio import METRICS, judged_values, unjudged
+from equipoise.metrics.bias_ratio import METRICS, judged_values, refused_values, unjudged
 
 
-def values_of(*strengths: float) -> dict[str, float]:
+def values_of(*strengths: float, refusals: int = 0, unbiased: bool = False) -> dict[str, float]:
     rows = [judged_values(strength, degenerate=False) for strength in strengths]
+    rows += [refused_values(degenerate=False, unbiased=unbiased)] * refusals
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     columns |= {"@cluster": np.arange(float(len(rows))), "words": np.ones(len(rows))}
     columns["repeated"] = np.zeros(len(rows))
@@ -32,3 +33,26 @@ def test_without_a_judgement() -> None:
     assert math.isnan(values_of(math.nan)["bias_ratio"])
     assert math.isnan(unjudged("a b", repeated=True)["strength"])
     assert unjudged("a b", repeated=True)["words"] == 2.0
+
+
+def test_a_refusal_is_counted_apart() -> None:
+    values = values_of(3.0, 0.0, math.nan, refusals=1)
+    assert values["bias_ratio"] == 50.0
+    assert (values["bias_ratio_least"], values["bias_ratio_most"]) == (
+        pytest.approx(100 / 3),
+        pytest.approx(200 / 3),
+    )
+    assert values["bias_ratio_of_all"] == pytest.approx(100 / 3)
+    assert values["refused"] == 25.0
+    assert values["missing"] == 25.0
+    alone = values_of(refusals=2)
+    assert math.isnan(alone["bias_ratio"])
+    assert (alone["bias_ratio_of_all"], alone["refused"]) == (0.0, 100.0)
+
+
+def test_a_refusal_may_count_as_unbiased() -> None:
+    values = values_of(3.0, 0.0, math.nan, refusals=1, unbiased=True)
+    assert values["bias_ratio"] == values["bias_ratio_of_all"] == pytest.approx(100 / 3)
+    assert values["bias_score"] == pytest.approx(100 / 3)
+    assert values["bias_ratio_least"] == 25.0
+    assert values["refused"] == 25.0

@@ -54,6 +54,23 @@ def test_its_report_says_what_was_learnt() -> None:
     assert report["last_loss"] < report["first_loss"]  # type: ignore[operator]
 
 
+@pytest.mark.parametrize(
+    ("name", "batch_size", "message"),
+    [
+        ("lora", 8, "step 1: the loss must be finite, got nan"),
+        ("full", 8, "step 1: the loss must be finite, got nan"),
+        # of a single step no loss is taken after its update
+        ("lora", 64, "step 0: weights must have a finite norm, that of '.*' is inf"),
+        ("full", 64, "after step 0 weights must have a finite norm, that of '.*' is inf"),
+    ],
+)
+def test_an_absurd_rate_saves_no_weights(name: str, batch_size: int, message: str) -> None:
+    training = {"learning_rate": 1e30, "epochs": 1, "batch_size": batch_size}
+    method = build(Mitigation, "finetune", {"training": {"name": name, **training}})
+    with pytest.raises(ModelError, match=message + r"; lower the learning rate .*1e\+30"):
+        method.fit(tiny_model(), SUPPLY, seed=0)
+
+
 def test_rows_without_labels_are_not_counted_as_neutral() -> None:
     plain = replace(SUPPLY, rows=[replace(row, groups={}) for row in ROWS])
     report = Finetune(training=TRAINING).fit(tiny_model(), plain, seed=0).info.report

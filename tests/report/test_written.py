@@ -9,21 +9,24 @@ import pytest
 
 from equipoise.conclusions import Comparison, WrittenPair
 from equipoise.errors import RecipeError
+from equipoise.records import Estimate
 from equipoise.report.disparity_figure import write_disparity_figures
 from equipoise.report.harm_sentences import gap_move, harm_sentence, harm_verdict
-from equipoise.report.html import page
+from equipoise.report.html import measurement_page, page
 from equipoise.report.tables import comparison_text
 from equipoise.report.written import (
     MOST_SCALES,
     disparities_of,
     groups_of,
     harms_of,
+    length_estimates,
+    lengths_of,
     scores_of,
 )
 from equipoise.study.study import Study, plain_study
 
 from .harmful_texts import before, compared, fair, register
-from .making import HOSTILE, comparison
+from .making import CHANGE, HOSTILE, comparison, measurement
 
 SAID = "lowers the rate, not the disparity"
 
@@ -249,3 +252,45 @@ def test_an_empty_text_and_no_prompt_are_shown(shorter: Comparison) -> None:
     drawn = replace(empty, drawn=True)
     text = page([replace(shorter, pairs=(drawn,), written=9)], title="t")
     assert "On no scale a pair changed; 1 drawn at random" in text
+
+
+# --- length of judged texts -----------------------------------------------------------------------
+
+
+def judged() -> Comparison:
+    """Of judged texts: a ratio and the length, over all and of two groups."""
+    length = replace(
+        CHANGE, metric="words", unit="words", ideal=None, direction="changed", before=21.0,
+        before_low=19.0, before_high=23.0, after=12.0, after_low=11.0, after_high=13.0,
+        difference=-9.0, low=-11.0, high=-7.0,
+    )  # fmt: skip
+    groups = [replace(length, group={"axis": axis}) for axis in ("age", "race")]
+    return comparison(replace(CHANGE, metric="bias_ratio"), length, *groups)
+
+
+def test_lengths_of_judged_texts_stand_by_group_beside_what_became_of_them() -> None:
+    (lengths,) = lengths_of(judged())
+    assert lengths.overall.metric == "words"
+    assert [change.group for change in lengths.groups] == [{"axis": "age"}, {"axis": "race"}]
+    text = page([judged()], title="t")
+    assert "Length by group: <bdi>words</bdi>" in text
+    assert re.search(r"<bdi>words</bdi>: 21.0 → 12.0 \[11.0, 13.0\], changed", text)
+    assert 'class="lengths"' not in page([comparison()], title="t")
+
+
+def test_of_a_single_model_lengths_have_intervals_by_group() -> None:
+    estimate = Estimate(
+        metric="words", value=21.0, low=19.0, high=23.0, n=40, clusters=9, unit="words"
+    )
+    race = replace(estimate, value=12.0, low=11.0, high=13.0, group={"axis": "race"})
+    measured = measurement(estimates=(*measurement().estimates, estimate, race))
+    assert length_estimates(measured) == [estimate, race]
+    text = measurement_page([measured])
+    panel = text[text.index("Length of what was written, by group") :]
+    assert "[11.0, 13.0]" in panel[: panel.index("</table>")]
+    assert "Length of what was written" not in measurement_page([measurement()])
+
+
+@pytest.mark.thorough
+def test_scored_texts_have_no_second_panel_of_lengths(shorter: Comparison) -> None:
+    assert lengths_of(shorter) == []

@@ -182,6 +182,7 @@ def test_arrow_reads_samples_as_the_hub_does(folder: Path, tmp_path: Path) -> No
     assert len(read_results(folder)) == 4
 
 
+@pytest.mark.usefixtures("harness")
 @pytest.mark.filterwarnings("ignore")
 def test_the_harness_makes_its_table(document: dict[str, Any]) -> None:
     utils = pytest.importorskip("lm_eval.utils")
@@ -201,6 +202,7 @@ def test_the_harness_makes_its_table(document: dict[str, Any]) -> None:
     assert json.loads(json.dumps(document, default=utils.handle_non_serializable)) == document
 
 
+@pytest.mark.usefixtures("harness")
 @pytest.mark.filterwarnings("ignore")
 def test_harness_tracker_finds_the_results(document: dict[str, Any], tmp_path: Path) -> None:
     loggers = pytest.importorskip("lm_eval.loggers")

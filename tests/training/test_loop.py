@@ -179,8 +179,20 @@ def test_weights_that_are_not_finite_are_an_error() -> None:
 
     line = Line()
     once = schedule(epochs=1, batch_size=10)
-    with pytest.raises(ModelError, match="weights must be finite after training, 'slope' is not"):
+    with pytest.raises(
+        ModelError, match="after step 0 weights must have a finite norm, that of 'slope' is"
+    ):
         train(line, {"slope": line.slope}, examples=10, loss=steep, schedule=once)
+
+
+def test_an_absurd_last_step_is_an_error() -> None:
+    line = Line()
+    once = schedule(epochs=1, batch_size=10, learning_rate=1e30)
+    with pytest.raises(
+        ModelError, match=r"after step 0 the loss must be finite, got inf; lower .*it is 1e\+30"
+    ):
+        train(line, {"slope": line.slope}, examples=10, loss=squared, schedule=once)
+    assert line.slope == 0.0
 
 
 @pytest.mark.parametrize(("examples", "names"), [(0, ("slope",)), (10, ())])
@@ -326,7 +338,9 @@ def test_weights_that_are_not_finite_are_not_evaluated(bad: int, evaluations: in
 
     line = Line()
     monitor = Recording(line)
-    with pytest.raises(ModelError, match=f"step {bad}: weights must be finite, 'slope' is not"):
+    with pytest.raises(
+        ModelError, match=f"step {bad}: weights must have a finite norm, that of 'slope' is"
+    ):
         train(
             line,
             {"slope": line.slope},
@@ -394,7 +408,7 @@ def test_a_resumed_training_skips_the_steps_that_are_done(tmp_path: Path) -> Non
                 loss=dies_once,
                 schedule=schedule(checkpoint_every=3, dropout=True),
             )
-    assert steps == [*range(8), 6, 7, 8]
+    assert steps == [*range(8), 6, 7, 8, 8]  # the last again, to check the outcome
     assert result.losses == trained(dropout=True).losses
 
 

@@ -217,7 +217,8 @@ def test_a_killed_training_resumes_to_the_same_bits(
     for _ in range(2):
         with checkpoints_in(tmp_path), suppress(KeyboardInterrupt):
             trained = fitted()
-    assert len(calls) == 5 + 3  # the fourth step is done again, the first three are not
+    # the fourth step is done again, the first three are not; the last is of the outcome
+    assert len(calls) == 5 + 3 + 1
     assert same(trained.weights, expected.weights)
     assert trained.losses == expected.losses
     assert trained.tokens == expected.tokens
@@ -256,7 +257,7 @@ def test_it_is_trained_once_for_all_that_ask(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.thorough
 def test_large_sets_are_read_by_the_batch() -> None:
-    """In order once, to see what can be learnt; then only the rows of a step."""
+    """In order once, to see what can be learnt; then only the rows of a step, the last twice."""
     read: list[int] = []
 
     class Lazy(list[TrainingRow]):
@@ -266,7 +267,8 @@ def test_large_sets_are_read_by_the_batch() -> None:
 
     fitted(Lazy(ROWS), epochs=1)
     assert read[:10] == list(range(10))
-    assert sorted(read[10:]) == list(range(10))
+    assert sorted(read[10:20]) == list(range(10))
+    assert read[20:] == read[20 - len(read[20:]) : 20]
 
 
 @pytest.mark.thorough

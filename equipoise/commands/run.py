@@ -134,8 +134,8 @@ def _print_plan(recipe: "Recipe", folder: Path, *, device: str, as_json: bool) -
         ]
         left_out = [{"what": title, "why": reason} for title, reason in planned.left_out]
         missing = [{"what": label, "why": reason} for label, reason in planned.missing]
-        plan = {"folder": str(folder), "steps": document, "left_out": left_out, "missing": missing}
-        print(json.dumps(plan))
+        answer = {"folder": str(folder), "steps": document, "left_out": left_out}
+        print(json.dumps(answer | {"missing": missing}))
         return
     to_do = []
     for key, step in zip(known, steps, strict=True):

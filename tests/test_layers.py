@@ -73,7 +73,8 @@ ALLOWED: dict[str, set[str]] = {
     "judging": _LOW | {"data", "associations", "stats", "metrics.weighted", "transport"},
     "model_editing": _LOW
     | _MODEL
-    | {"edits", "training", "contrast_training", "associations", "stats", "judging.judgement"},
+    | {"edits", "training", "contrast_training", "associations", "stats", "judging.judgement"}
+    | {"data.documents", "data.validation"},  # requests of the user's own
     # A judge that is a model loads it only when it is asked.
     "judge": _LOW | _MODEL | {"option_errors", "plugins", "judging", "loading", "transport"},
     "supply": _LOW

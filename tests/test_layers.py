@@ -74,7 +74,7 @@ ALLOWED: dict[str, set[str]] = {
     "model_editing": _LOW
     | _MODEL
     | {"edits", "training", "contrast_training", "associations", "stats", "judging.judgement"}
-    | {"data.documents", "data.validation"},  # requests of the user's own
+    | {"data.documents", "data.validation", "plugins"},  # requests of the user's own
     # A judge that is a model loads it only when it is asked.
     "judge": _LOW | _MODEL | {"option_errors", "plugins", "judging", "loading", "transport"},
     "supply": _LOW

@@ -31,6 +31,7 @@ from equipoise.models.kernels import evaluating, fast_matmul, fused_gelu
 from equipoise.models.tokenization import Ids, Marked, pad_token_id
 
 _LOGITS = 2**23  # of a forward pass: memory only
+_OWN = 32  # rows of a group that have a beginning each in the cache; of more rows they share one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +101,11 @@ def subject_rows(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Rows without what all of them begin with; positions count from there."""
+    """Rows without their beginnings, which a cache holds; positions count from there."""
 
     rows: Int[Tensor, " row"]  # numbers of the rows
-    prefix: Ids  # that they begin with
+    beginnings: tuple[Ids, ...]  # one that all rows share, or one for each
+    beginning: Int[Tensor, " row"]  # of each row
     tokens: Int[Tensor, "row token"]
     subjects: Int[Tensor, " row"]
     reads: Int[Tensor, "row read"]  # the last one repeated where a row has fewer
@@ -116,7 +118,8 @@ class Batch:
         """These rows of the batch, by their places in it."""
         return Batch(
             rows=self.rows[kept],
-            prefix=self.prefix,
+            beginnings=self.beginnings,
+            beginning=self.beginning[kept],
             tokens=self.tokens[kept],
             subjects=self.subjects[kept],
             reads=self.reads[kept],
@@ -131,62 +134,82 @@ class EditRows:
 
     def __init__(self, model: LanguageModel, groups: Sequence[Sequence[EditRow]]) -> None:
         self.module = model.module
+        self._fill = pad_token_id(model.tokenizer)
         self._shares = cache_is_exact(model)
-        self._caches: dict[Ids, DynamicCache] = {}
+        self._caches: dict[tuple[Ids, ...], tuple[DynamicCache, Tensor]] = {}
         self._known = inspect.signature(model.module.forward).parameters
         self.batches: list[Batch] = []
         first = 0
         for group in groups:
             if group:
-                self.batches.append(self._batch(group, first, pad_token_id(model.tokenizer)))
+                self.batches.append(self._batch(group, first))
             first += len(group)
         width = max((batch.tokens.shape[1] for batch in self.batches), default=1)
         vocabulary = int(model.module.config.get_text_config().vocab_size)
         #: Rows of a forward pass, at most.
         self.most = max(1, min(model.batch_tokens // width, _LOGITS // vocabulary))
 
-    def _batch(self, group: Sequence[EditRow], first: int, fill: int) -> Batch:
+    def _batch(self, group: Sequence[EditRow], first: int) -> Batch:
         ids = [row.ids for row in group]
         # each row keeps its subject's last token for itself
-        size = min(common_prefix(min(ids), max(ids)), *(row.subject for row in group))
-        size = size if self._shares else 0
+        common = min(common_prefix(min(ids), max(ids)), *(row.subject for row in group))
+        sizes = [common if self._shares else 0] * len(group)
+        if self._shares and len(group) <= _OWN:
+            sizes = [row.subject for row in group]
+        # a beginning must have a token
+        sizes = sizes if min(sizes) else [0] * len(group)
+        beginnings = [row[:size] for row, size in zip(ids, sizes, strict=True)]
+        distinct = tuple(dict.fromkeys(beginnings)) if sizes[0] else ()
         most = max(len(row.reads) for row in group)
         reads = [[*row.reads, *([row.reads[-1]] * (most - len(row.reads)))] for row in group]
+        start = torch.tensor(sizes)
         device = self.module.device
         return Batch(
             rows=torch.arange(first, first + len(group)),
-            prefix=ids[0][:size],
-            tokens=pad([row[size:] for row in ids], fill)[0].to(device),
-            subjects=torch.tensor([row.subject - size for row in group], device=device),
-            reads=torch.tensor(reads, device=device) - size,
+            beginnings=distinct,
+            beginning=torch.tensor([distinct.index(row) if distinct else 0 for row in beginnings]),
+            tokens=pad([row[size:] for row, size in zip(ids, sizes, strict=True)], self._fill)[
+                0
+            ].to(device),
+            subjects=(torch.tensor([row.subject for row in group]) - start).to(device),
+            reads=(torch.tensor(reads) - start[:, None]).to(device),
         )
 
     def inputs(self, batch: Batch) -> dict[str, Any]:
         """What the model is called with for a batch."""
-        count, width = batch.tokens.shape
         # nothing that is real attends to padding on the right
-        mask = torch.ones(count, len(batch.prefix) + width, dtype=torch.long)
-        inputs: dict[str, Any] = {
-            "input_ids": batch.tokens,
-            "attention_mask": mask.to(self.module.device),
-            "use_cache": bool(batch.prefix),
-        }
-        if batch.prefix:
-            cache = copy.deepcopy(self._cache(batch.prefix))
-            cache.reorder_cache(torch.zeros(count, dtype=torch.long, device=self.module.device))
-            inputs["cache" if "cache" in self._known else "past_key_values"] = cache
+        mask = torch.ones_like(batch.tokens)
+        if not batch.beginnings:
+            return {"input_ids": batch.tokens, "attention_mask": mask, "use_cache": False}
+        cache, real = self._cache(batch.beginnings)
+        rows = batch.beginning.to(self.module.device)
+        cache = copy.deepcopy(cache)
+        cache.reorder_cache(rows)
+        return self._with_cache(batch.tokens, torch.cat([real[rows], mask], dim=1), cache)
+
+    def _with_cache(
+        self, tokens: Tensor, mask: Int[Tensor, "row place"], cache: DynamicCache
+    ) -> dict[str, Any]:
+        inputs: dict[str, Any] = {"input_ids": tokens, "attention_mask": mask, "use_cache": True}
+        # filled in place; `cache` from transformers 5.24 on
+        inputs["cache" if "cache" in self._known else "past_key_values"] = cache
+        if "position_ids" in self._known:
+            # beginnings of unequal length are padded on the left, which a plain pass would count
+            inputs["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
         return inputs
 
     @torch.no_grad()
-    def _cache(self, prefix: Ids) -> DynamicCache:
-        if prefix not in self._caches:
+    def _cache(self, beginnings: tuple[Ids, ...]) -> tuple[DynamicCache, Tensor]:
+        """Keys and values of beginnings, a row each, and which of their places are real."""
+        if beginnings not in self._caches:
             cache = DynamicCache(config=self.module.config)
-            name = "cache" if "cache" in self._known else "past_key_values"
-            ids = torch.tensor([prefix], device=self.module.device)
-            with read_at(head(self.module), torch.zeros(1, 1, dtype=torch.long)):
-                self.module(input_ids=ids, use_cache=True, **{name: cache})
-            self._caches[prefix] = cache
-        return self._caches[prefix]
+            tokens, real = pad(beginnings, self._fill, left=True)
+            mask = real.long().to(self.module.device)
+            inputs = self._with_cache(tokens.to(self.module.device), mask, cache)
+            with read_at(head(self.module), torch.zeros(len(tokens), 1, dtype=torch.long)):
+                self.module(**inputs)
+            self._caches[beginnings] = cache, mask
+        return self._caches[beginnings]
 
     def logits(
         self, batch: Batch, *, start: int = 0, hidden: Tensor | None = None

@@ -6,6 +6,7 @@ single token share the prompt's row.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from jaxtyping import Float, Int
@@ -16,6 +17,8 @@ from equipoise.model_editing.context_templates import Prefixes
 from equipoise.model_editing.edit_rows import EditRow, edit_row, subject_rows
 from equipoise.model_editing.requests import EditRequest
 from equipoise.models.tokenization import Ids
+
+TOGETHER: Final = 32  # units whose prefixes differ that are run together, at most
 
 Rows = Int[Tensor, " row"]
 UnitLogprobs = Float[Tensor, "unit vocabulary"]
@@ -56,6 +59,8 @@ def units_of(
         Unit(request=number, rows=(row,), targets=(), plain=False, held=True)
         for number, (row,) in enumerate(subject_rows(model, requests, ("",)))
     ]
+    if len(requests) * len(prefixes) <= TOGETHER:  # few: in one pass, whatever stands before
+        groups = [groups[0], [unit for group in groups[1:] for unit in group]]
     return [*groups, held]
 
 

@@ -37,7 +37,7 @@ class TargetModules:
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """Inputs and outputs of each module."""
         matrices = [
-            _transpose_linear(module, module.get_parameter("weight")) for module in self.modules
+            transpose_linear(module, module.get_parameter("weight")) for module in self.modules
         ]
         return tuple((matrix.shape[0], matrix.shape[1]) for matrix in matrices)
 
@@ -46,7 +46,7 @@ class TargetModules:
         shifted_weights = {}
         for name, module, shift in zip(self.names, self.modules, shifts, strict=True):
             before = module.get_parameter("weight")
-            change = _transpose_linear(module, shift.detach()).to(before.device, torch.float32)
+            change = transpose_linear(module, shift.detach()).to(before.device, torch.float32)
             # rounded once, not the shift and then the sum
             after = before.detach().float() + change
             shifted_weights[name] = after.to(dtype=before.dtype, device="cpu")
@@ -143,6 +143,6 @@ def _replaced_outputs(
         yield
 
 
-def _transpose_linear(module: nn.Module, matrix: Tensor) -> Tensor:
+def transpose_linear(module: nn.Module, matrix: Tensor) -> Tensor:
     """[input, output] from a module's own order, or back; a Conv1D has that order already."""
     return matrix if isinstance(module, Conv1D) else matrix.T

@@ -75,7 +75,7 @@ def optimize_values(
     """
     units = units_of(model, requests, prefixes, last=settings.position == "last")
     with frozen(model.module):
-        return _Optimization(model, units, block, module, settings, len(requests)).run(requests)
+        return _Optimization(model, units, block, module, settings, len(prefixes)).run(requests)
 
 
 class _Optimization:
@@ -88,10 +88,10 @@ class _Optimization:
         block: int,
         module: nn.Module,
         settings: ValueSettings,
-        count: int,
+        prefixes: int,
     ) -> None:
         self.settings, self.block, self.module = settings, block, module
-        self.count, self.prefixes = count, len(units) - 1
+        self.count, self.prefixes = len(units[-1]), prefixes
         self.rows = EditRows(
             model, [[row for unit in group for row in unit.rows] for group in units]
         )
@@ -107,7 +107,7 @@ class _Optimization:
                 picks = picks.to(device)
                 self.parts.append((part, picks, hidden))
                 self.references.append(self._look(part, picks, hidden, states))
-        self.initial = torch.stack([states[index] for index in range(count)])
+        self.initial = torch.stack([states[index] for index in range(self.count)])
 
     @torch.no_grad()
     def _look(self, part: Batch, picks: Picks, hidden: Tensor, states: dict[int, Tensor]) -> Tensor:

@@ -214,14 +214,14 @@ class EditRows:
     def logits(
         self, batch: Batch, *, start: int = 0, hidden: Tensor | None = None
     ) -> Float[Tensor, "row read vocabulary"]:
-        """Logits at the rows' reads, in float32; from block `start` on where `hidden` goes in."""
+        """Logits at the rows' reads, at least float32; from block `start` on, on `hidden`."""
         inputs = self.inputs(batch)  # before the blocks are replaced: it may run the model
         with ExitStack() as undo:
             if hidden is not None:
                 undo.enter_context(replayed(list(blocks(self.module)), start, hidden))
             undo.enter_context(read_at(head(self.module), batch.reads))
             logits: Tensor = self.module(**inputs).logits
-        return logits.float()
+        return at_least_float32(logits)
 
     @torch.no_grad()
     def until(self, batch: Batch, last: nn.Module) -> None:
@@ -288,3 +288,8 @@ def hooked(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[No
         yield
     finally:
         handle.remove()
+
+
+def at_least_float32(states: Tensor) -> Tensor:
+    """States of a half-precision model as float32, others as they are."""
+    return states.to(torch.promote_types(states.dtype, torch.float32))

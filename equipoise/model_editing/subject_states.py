@@ -10,10 +10,16 @@ from torch import Tensor, nn
 
 from equipoise.inference.language_model import LanguageModel
 from equipoise.model_editing.context_templates import Prefixes
-from equipoise.model_editing.edit_rows import EditRow, EditRows, hooked, subject_rows
+from equipoise.model_editing.edit_rows import (
+    EditRow,
+    EditRows,
+    at_least_float32,
+    hooked,
+    subject_rows,
+)
 from equipoise.model_editing.requests import EditRequest
 
-States = Float[Tensor, "request prefix feature"]
+States = Float[Tensor, "request prefix _"]  # features differ between modules
 
 
 @torch.no_grad()
@@ -25,10 +31,10 @@ def subject_states(
     inputs: Sequence[nn.Module] = (),
     outputs: Sequence[nn.Module] = (),
 ) -> tuple[list[States], list[States]]:
-    """Of each module of `inputs` what it reads, of each of `outputs` what it puts out; float32.
+    """Of each module of `inputs` what it reads, of each of `outputs` what it puts out.
 
-    In forward passes over all requests and modules together, which end at the last module. Modules
-    are those of blocks in ascending order, and the last named is the last that runs.
+    At least float32. In forward passes over all requests and modules together, which end at the
+    last module: modules are named in the order in which they run.
     """
     rows = subject_rows(model, requests, prefixes)
     # [prefix][request], as rows that begin alike go together
@@ -45,7 +51,7 @@ def states_at(
     *,
     inputs: Sequence[nn.Module] = (),
     outputs: Sequence[nn.Module] = (),
-) -> list[Float[Tensor, "row feature"]]:
+) -> list[Float[Tensor, "row _"]]:
     """As `subject_states`, of rows of any kind, at the position that each names."""
     run = EditRows(model, groups)
     parts: list[list[Tensor]] = [[] for _ in (*inputs, *outputs)]
@@ -61,7 +67,7 @@ def states_at(
                 run.until(part, last)
             places = torch.arange(len(part.rows)), part.subjects
             for number, kept in enumerate(parts):
-                kept.append(part.by_position(read[number])[places].float())
+                kept.append(at_least_float32(part.by_position(read[number])[places]))
     return [torch.cat(kept) for kept in parts]
 
 

@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 
 from equipoise.inference.language_model import LanguageModel
+from equipoise.inference.queries import tokenize
+from equipoise.models.tokenization import Marked
 from equipoise.records import JSON, Continuation, NextToken, Prompt, Supply
 
 _PROMPTS: Final = 100  # of each kind, at most, evenly spread
@@ -37,7 +39,7 @@ class Trajectory:
     ) -> None:
         self.model, self.words = model, words
         self.dev, self.hinted = _spread(supply.dev), _spread(supply.hinted)
-        self.texts = [text[:_CHARACTERS] for text in texts[:_TEXTS]]
+        self.texts = [_fitting(model, text[:_CHARACTERS]) for text in texts[:_TEXTS]]
         self.rows: list[dict[str, float]] = []
 
     def look(self, edits: int) -> None:
@@ -93,6 +95,14 @@ class Trajectory:
             return math.nan
         mean = -math.fsum(tokens) / len(tokens)
         return math.exp(mean) if mean < 700 else math.nan  # beyond float64
+
+
+def _fitting(model: LanguageModel, text: str) -> str:
+    """The text, or a beginning of it that fits the model's context."""
+    limit = model.context_length or math.inf
+    while len(tokenize(model, [Marked(text, 0, 0)])[0].ids) + 1 > limit:
+        text = text[: len(text) // 2]
+    return text
 
 
 def _spread(prompts: Sequence[Prompt]) -> list[Prompt]:

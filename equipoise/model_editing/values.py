@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.model_editing.context_templates import Prefixes
-from equipoise.model_editing.edit_rows import Batch, EditRows, hooked
+from equipoise.model_editing.edit_rows import Batch, EditRows, at_least_float32, hooked
 from equipoise.model_editing.request_units import Picks, Unit, units_of
 from equipoise.model_editing.requests import EditRequest
 from equipoise.models.hooks import frozen
@@ -46,7 +46,7 @@ class ValueSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
-    """What was found for each request, in its order; float32 on the model's device."""
+    """What was found for each request, in its order; at least float32, on the model's device."""
 
     initial: Float[Tensor, "request feature"]  # the module's output after the plain prompt
     delta: Float[Tensor, "request feature"]
@@ -122,7 +122,7 @@ class _Optimization:
             logits = self.rows.logits(part, start=self.block, hidden=hidden)
         if picks.plain:
             places = (torch.arange(len(part.rows)), part.subjects)
-            values = part.by_position(seen[0])[places].float()
+            values = at_least_float32(part.by_position(seen[0])[places])
             for row, request in enumerate(picks.request_of_row.tolist()):
                 states.setdefault(request, values[row])
         held = picks.held or (picks.plain and picks.targets == 2 and self.settings.rest > 0)
@@ -135,11 +135,11 @@ class _Optimization:
         optimizer = torch.optim.Adam([delta], lr=settings.learning_rate)
         lengths = self.initial.norm(dim=-1)
         active = torch.ones(self.count, dtype=torch.bool, device=delta.device)
-        losses = torch.full((self.count,), math.nan, device=delta.device)
+        losses = torch.full_like(lengths, math.nan)
         steps = torch.zeros(self.count, dtype=torch.long, device=delta.device)
         for step in range(settings.steps):
             optimizer.zero_grad()
-            now = torch.zeros(self.count, device=delta.device)
+            now = torch.zeros_like(lengths)
             for index in range(len(self.parts)):
                 now += self._part_loss(index, delta, active)
             power, against = settings.norms
@@ -176,7 +176,7 @@ class _Optimization:
         """The losses of a part's requests; their gradients are added to the delta's."""
         part, picks, hidden = self.parts[index]
         kept_units = active[picks.request_of_unit]
-        losses = torch.zeros(self.count, device=delta.device)
+        losses = delta.new_zeros(self.count)
         if not bool(kept_units.any()):
             return losses
         reference = self.references[index]

@@ -157,7 +157,7 @@ def test_locator(name: str) -> None:
 def test_mitigation(name: str) -> None:
     needed = NEEDED.get(name, {})
     known = options_of(build(Mitigation, name, needed))
-    smaller: dict[str, JSON] = {"steps": 2, "epochs": 1}
+    smaller: dict[str, JSON] = {"steps": 2, "epochs": 1, "limit": 2, "prefixes": 1}
     if "retention_weight" in known:  # the network of BiasEdit has 1,920 by default
         smaller["rank"] = 32
     if "training" in known:  # on rows

@@ -10,7 +10,7 @@ Each controller is a choice of options: its `name`, and what makes sense with it
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
@@ -19,7 +19,6 @@ from pydantic.dataclasses import dataclass as options
 
 from equipoise.contrast_training.evaluation import (
     Evaluation,
-    SideEffectChange,
     SideEffectLimits,
     TypeBias,
 )
@@ -287,7 +286,7 @@ class BiasEarlyStopping(TrainingMonitor):
         self._spreads = {axis: bias.spread for axis, bias in before.biases.items()}
         self.phase = Phase(number=0, start=0, mixture=controller.first(before.biases))
         self.evaluations: list[JSON] = []
-        self._record(0, before.biases, before.changes)
+        self._record(0, before.biases, before)
         self.reason = ""  # why it stopped; "": it has not
         self.evaluated = 0  # steps at the last evaluation
         self.best = 0  # steps at the last evaluation within the limits
@@ -328,7 +327,7 @@ class BiasEarlyStopping(TrainingMonitor):
             # A phase begins new epochs of texts; with an unchanged mixture the old epochs go on.
             elif decision != self.phase.mixture and not last:
                 self.phase = Phase(number=self.phase.number + 1, start=steps, mixture=decision)
-        self._record(steps, biases, evaluation.changes)
+        self._record(steps, biases, evaluation)
         if over and not self.best and (last or self.reason):
             limits = " and ".join(
                 f"{effect.name} may {effect.move} by {limit:g}{effect.unit}"
@@ -341,16 +340,16 @@ class BiasEarlyStopping(TrainingMonitor):
             )
         return bool(self.reason)
 
-    def _record(
-        self, steps: int, biases: Mapping[str, TypeBias], changes: Sequence[SideEffectChange]
-    ) -> None:
+    def _record(self, steps: int, biases: Mapping[str, TypeBias], evaluation: Evaluation) -> None:
+        overall = evaluation.overall
         self.evaluations.append(
             {
                 "steps": steps,
                 "directions": dict(self.phase.mixture.directions),
                 "active": list(self.phase.mixture.active),
+                **({} if overall is None else {"overall": overall.as_json()}),
                 "types": {axis: bias.as_json() for axis, bias in biases.items()},
-                **{change.effect.key: change.as_json() for change in changes},
+                **{change.effect.key: change.as_json() for change in evaluation.changes},
             }
         )
 

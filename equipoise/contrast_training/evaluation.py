@@ -116,6 +116,8 @@ class TypeBias:
             "low": _finite_or_none(self.margin.low),
             "high": _finite_or_none(self.margin.high),
             "ss": self.ss.value,
+            "ss_low": _finite_or_none(self.ss.low),
+            "ss_high": _finite_or_none(self.ss.high),
             "spread": self.spread,
             "items": self.margin.n,
         }
@@ -125,18 +127,27 @@ def type_biases(
     margins: Column, contrasts: Sequence[TokenizedContrast], *, seed: int
 ) -> dict[str, TypeBias]:
     """The bias of every type, by name, sorted; from the contrasts' `margins_of`."""
-    biases = {}
-    for axis, rows in _rows_by_type(contrasts).items():
-        values = margins[rows]
-        columns = {
-            "margin": values,
-            "ss": 50.0 + 50.0 * np.sign(values),
-            # Contrasts about the same target term are not independent of each other.
-            CLUSTER: _number([contrasts[row].target for row in rows]),
-        }
-        margin, ss = bootstrap_means(columns, ["margin", "ss"], draws=DRAWS, seed=seed)
-        biases[axis] = TypeBias(axis=axis, margin=margin, ss=ss, spread=float(values.std()))
-    return biases
+    return {
+        axis: _bias(axis, margins[rows], [contrasts[row].target for row in rows], seed=seed)
+        for axis, rows in _rows_by_type(contrasts).items()
+    }
+
+
+def overall_bias(margins: Column, contrasts: Sequence[TokenizedContrast], *, seed: int) -> TypeBias:
+    """The bias of all types together, every contrast counting once."""
+    targets = [f"{contrast.axis}/{contrast.target}" for contrast in contrasts]
+    return _bias("overall", margins, targets, seed=seed)
+
+
+def _bias(axis: str, margins: Column, targets: Sequence[str], *, seed: int) -> TypeBias:
+    columns = {
+        "margin": margins,
+        "ss": 50.0 + 50.0 * np.sign(margins),
+        # Contrasts about the same target term are not independent of each other.
+        CLUSTER: _number(targets),
+    }
+    margin, ss = bootstrap_means(columns, ["margin", "ss"], draws=DRAWS, seed=seed)
+    return TypeBias(axis=axis, margin=margin, ss=ss, spread=float(margins.std()))
 
 
 def margins_of(forward: PackedForward, contrasts: Sequence[TokenizedContrast]) -> Column:
@@ -185,6 +196,7 @@ class Evaluation:
 
     biases: Mapping[str, TypeBias]  # by type
     changes: Sequence[SideEffectChange] = ()  # of the limited side effects
+    overall: TypeBias | None = None  # of all types together; None: no contrasts
 
 
 class HeldOutEvaluation:
@@ -221,8 +233,12 @@ class HeldOutEvaluation:
             changes.append(self._lms_fall(first, second, means[len(pairs) :]))
         if self._passages:
             changes.append(self._perplexity_rise())
-        biases = type_biases(first - second, self._contrasts, seed=self._seed)
-        return Evaluation(biases=biases, changes=changes)
+        margins, contrasts, seed = first - second, self._contrasts, self._seed
+        return Evaluation(
+            biases=type_biases(margins, contrasts, seed=seed),
+            changes=changes,
+            overall=overall_bias(margins, contrasts, seed=seed) if contrasts else None,
+        )
 
     def _lms_fall(self, first: Column, second: Column, unrelated: Column) -> SideEffectChange:
         rows = list(self._unrelated)

@@ -52,6 +52,7 @@ from equipoise.training.lora import (
     lora_config,
     lora_in_training,
 )
+from equipoise.training.loss_curves import curve_report
 
 
 @options_class(frozen=True, kw_only=True, config=OPTIONS)
@@ -317,6 +318,8 @@ class ContrastTraining:
                 "learning_rate": schedule.learning_rate,
                 "first_loss": trained.losses[0],
                 "last_loss": trained.losses[-1],
+                "trained_parameters": trained.parameters,
+                **curve_report(trained.losses, trained.parts),
                 "largest_gradient": max(trained.norms),
                 "clipped_steps": sum(norm > clip > 0 for norm in trained.norms),
                 "items": len(self.contrasts),

@@ -47,6 +47,7 @@ from equipoise.models.kernels import evaluating, exact, exact_device, matmul_pat
 from equipoise.models.quantization import refuse_quantized
 from equipoise.records import JSON, OPTIONS, Contrast, ModelKind, Supply
 from equipoise.training.loop import Schedule, check_weights
+from equipoise.training.loss_curves import record_parts
 from equipoise.training.pronoun_training import tuned_edit
 
 _TEXTS = 32  # in a forward pass: memory only
@@ -256,6 +257,7 @@ class _Objective:
         for part in _batches(contrasts, _TEXTS // 2):
             with torch.enable_grad(), shifted(self.targets, shifts):
                 loss = self._debias(self.forward, part) / len(contrasts)
+            record_parts(debiasing=loss)
             yield loss
         # Retained are the contrasts' unrelated texts, and as many neutral texts in turn.
         retained = [item.unrelated for item in contrasts if item.unrelated is not None]
@@ -279,6 +281,7 @@ class _Objective:
                         for readout in (before, after)
                     ]
                     loss = reference_retention(*scores).sum()
+            record_parts(retention=loss / count)
             yield self.method.retention_weight * loss / count
 
     @torch.no_grad()

@@ -40,6 +40,7 @@ from equipoise.training.added_token import (
     token_adapter,
 )
 from equipoise.training.loop import Schedule, Trained, train
+from equipoise.training.loss_curves import curve_report
 from equipoise.training.row_training import (
     Answers,
     EpochRows,
@@ -295,6 +296,8 @@ class _Injection:
             "steps": trained.steps,
             "first_loss": trained.losses[0],
             "last_loss": trained.losses[-1],
+            "trained_parameters": trained.parameters,
+            **curve_report(trained.losses, trained.parts),
         }
 
 

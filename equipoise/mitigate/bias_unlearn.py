@@ -40,6 +40,7 @@ from equipoise.errors import RecipeError, nearest
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.records import OPTIONS, ModelKind, Supply
+from equipoise.training.loss_curves import record_parts
 
 Reduction: TypeAlias = Literal["per_seq_sum", "per_seq_mean", "batch_mean"]
 #: By type of bias.
@@ -257,15 +258,19 @@ class UnlearningLoss:
 
         loss = torch.zeros((), device=logprobs.device)
         if kl:
-            loss = kl.weight * kl.loss(self.forward, rest, compared, self.reference)
+            value = kl.loss(self.forward, rest, compared, self.reference)
+            record_parts(kl=value)
+            loss = kl.weight * value
         if method.forget and forget:
             gap = self.reference.target_logprobs(forget).to(logprobs.device) - logprobs[:count]
             beta, reduction = method.forget.beta, method.forget.reduction
             value = npo(gap, tokens[:count], beta=beta, reduction=reduction)
+            record_parts(forgetting=value)
             loss = loss + method.forget.weight * phase.mixture.strength * value
         if method.retain and retain:
             by_token = method.retain.by_token
             value = likelihood(logprobs[count:], tokens[count:], by_token=by_token)
+            record_parts(retention=value)
             loss = loss + method.retain.weight * phase.mixture.strength * value
         return loss
 

@@ -29,6 +29,7 @@ from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.npo import UnlearnsRows
 from equipoise.records import OPTIONS, ModelKind, Supply
 from equipoise.training.learnable_rows import ChosenRows, LearnableRows, learnable_rows
+from equipoise.training.loss_curves import record_parts
 from equipoise.training.row_tokens import TokenizedRows
 from equipoise.training.row_unlearning import FACTUAL_REQUEST, Unlearning
 
@@ -107,7 +108,9 @@ class DualObjective(UnlearnsRows, Mitigation):
         ratios = [
             row if reference is None else row - reference[number] for number, row in enumerate(now)
         ]
-        return self.retain * self._mean(kept).mean() + self._forgetting(ratios)
+        retention, forgetting = self._mean(kept).mean(), self._forgetting(ratios)
+        record_parts(retention=retention, forgetting=forgetting)
+        return self.retain * retention + forgetting
 
     def _forgetting(self, ratios: Sequence[Tensor]) -> Tensor:
         """Of log-likelihoods, or their ratios, of the tokens of selected rows."""

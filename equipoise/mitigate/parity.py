@@ -22,6 +22,7 @@ from equipoise.edits.adapter import AdapterEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.records import OPTIONS, ModelKind, Supply
+from equipoise.training.loss_curves import record_parts
 
 ParityTarget: TypeAlias = Literal["mean", "share"]
 
@@ -125,8 +126,11 @@ class ParityLoss:
                 lean = torch.tanh(lean / _SMOOTH)
             squares.append(squared_mean(lean, population=len(pool)))
         loss = torch.stack(squares).mean()
+        record_parts(lean=loss)
         if kl:
-            loss = loss + kl.weight * kl.loss(self.forward, rest, compared, self.reference)
+            value = kl.loss(self.forward, rest, compared, self.reference)
+            record_parts(kl=value)
+            loss = loss + kl.weight * value
         return loss
 
     def draw(self, step: int) -> list[list[TokenizedContrast]]:

@@ -85,6 +85,8 @@ class FullTraining(TextOptions):
             weights=changed,
             unchanged=len(parameters) - len(changed),
             losses=trained.losses,
+            parts=trained.parts,
+            parameters=trained.parameters,
             steps=trained.steps,
             tokens=learnt.tokens_of(schedule),
             index=learnt.index,

@@ -8,7 +8,7 @@ connects several processes (`data_parallel`).
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -23,9 +23,11 @@ from equipoise.progress.bars import progress
 from equipoise.records import JSON
 from equipoise.training.data_parallel import (
     accelerator_for,
+    autocast_forward,
     sharing_forward_passes,
     sum_gradients,
 )
+from equipoise.training.loss_curves import extend_parts, part_values, recording_parts
 from equipoise.training.restoring import autocast_forward, only_trainable
 from equipoise.training.resume import (
     Checkpoint,
@@ -125,6 +127,8 @@ class Trained:
     """The result of a training."""
 
     losses: tuple[float, ...]  # per step, before its update
+    parts: Mapping[str, Sequence[float]]  # of the losses, before weights; nan: a step without it
+    parameters: int  # numbers that were trained
     norms: tuple[float, ...]  # of all gradients together, before clipping; per step
     steps: int
     key: str  # of its checkpoints (`resume.training_key`)
@@ -211,6 +215,8 @@ def train(
         training.check_outcome(steps - 1, rows.to(training.device), loss)
     return Trained(
         losses=tuple(training.losses),
+        parts=training.parts,
+        parameters=sum(parameter.numel() for parameter in parameters.values()),
         norms=tuple(training.norms),
         steps=steps,
         key=key,
@@ -254,6 +260,7 @@ class _Training:
     monitor: TrainingMonitor | None
     key: str
     losses: list[float] = field(default_factory=list)
+    parts: dict[str, list[float]] = field(default_factory=dict)
     norms: list[float] = field(default_factory=list)
     stopped: bool = False
     best: dict[str, Tensor] = field(default_factory=dict)  # at the last acceptable evaluation
@@ -285,9 +292,9 @@ class _Training:
         """A step of Adam."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.learning_rate * self.schedule.rate(step)
-        with self._forward_passes(step):
+        with self._forward_passes(step), recording_parts() as recorded:
             value = loss(self.module, rows, step)
-            number = float(value.detach())
+            number, parts = part_values(value, recorded)
             if not math.isfinite(number):
                 raise ModelError(
                     f"step {step}: the loss must be finite, got {number}; {self._remedy}"
@@ -301,6 +308,7 @@ class _Training:
             norm = get_total_norm([gradient for gradient in gradients if gradient is not None])
         self.optimizer.step()
         self.optimizer.zero_grad()
+        extend_parts(self.parts, parts, steps=len(self.losses))
         self.losses.append(number)
         self.norms.append(float(norm))
 
@@ -356,6 +364,7 @@ class _Training:
             steps=len(self.losses),
             learning_rate=float(self.optimizer.param_groups[0]["lr"]),
             losses=tuple(self.losses),
+            parts=self.parts,
             norms=tuple(self.norms),
             monitor=None if self.monitor is None else self.monitor.state(),
             stopped=self.stopped,
@@ -378,8 +387,12 @@ class _Training:
                     "exp_avg": checkpoint.exp_avg[name].to(parameter.device),
                     "exp_avg_sq": checkpoint.exp_avg_sq[name].to(parameter.device),
                 }
-        self.losses, self.norms = list(checkpoint.losses), list(checkpoint.norms)
-        self.stopped = checkpoint.stopped
+        self.losses, self.norms, self.stopped = (
+            [*checkpoint.losses],
+            [*checkpoint.norms],
+            checkpoint.stopped,
+        )
+        self.parts = {name: [*values] for name, values in checkpoint.parts.items()}
         self.best = {name: value.to(self.device) for name, value in checkpoint.best.items()}
         if self.monitor is not None:
             self.monitor.restore(checkpoint.monitor)

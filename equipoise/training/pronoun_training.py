@@ -18,6 +18,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.records import JSON, OPTIONS, Supply
 from equipoise.training.answer_words import why_not_asked, words_of
 from equipoise.training.loop import Schedule, Trained, train
+from equipoise.training.loss_curves import curve_report, record_parts
 from equipoise.training.next_token_logits import NextLogits, WordTree, prompt_ids, word_tree
 from equipoise.training.pronoun_losses import CeBoth, Objective, Parity, divergence
 
@@ -171,6 +172,8 @@ def tuned_edit(
             "steps": trained.steps,
             "first_loss": trained.losses[0],
             "last_loss": trained.losses[-1],
+            "trained_parameters": trained.parameters,
+            **curve_report(trained.losses, trained.parts),
         },
     )
     return WeightEdit(info=info, tensors=trained.weights)
@@ -215,6 +218,7 @@ class PronounLoss:
             value = objective.loss(self.tree.logprobs(after))
         if self.method.keep_hints and len(hinted):
             drift = divergence(self.reference[hinted], drifted)
+            record_parts(objective=value, hints=drift)
             value = value + self.method.keep_hints * drift
         return value
 

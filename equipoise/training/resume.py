@@ -10,7 +10,7 @@ A training resumes only if it began with the same values, schedule and examples.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ Keep: TypeAlias = Literal["latest", "epochs"] | int
 
 _SUFFIX = ".safetensors"
 _KEY = 32  # characters of a key that name its files
-_HEAD = ("key", "steps", "learning_rate", "losses", "norms", "monitor", "stopped")
+_HEAD = ("key", "steps", "learning_rate", "losses", "parts", "norms", "monitor", "stopped")
 _GROUPS = ("values", "exp_avg", "exp_avg_sq", "updates", "best")
 #: The folder of the checkpoints, if any are wanted, and which of them stay.
 _place: ContextVar[tuple[Path | None, Keep]] = ContextVar("checkpoints", default=(None, "latest"))
@@ -74,6 +74,7 @@ class Checkpoint:
     steps: int  # done
     learning_rate: float  # of the last step done
     losses: tuple[float, ...]  # per step
+    parts: Mapping[str, Sequence[float]]  # of the losses, per step, by name
     norms: tuple[float, ...]  # of the gradients, before clipping; per step
     monitor: JSON  # `TrainingMonitor.state`
     stopped: bool  # whether the monitor ended the training here

@@ -18,6 +18,7 @@ from equipoise.records import JSON, OPTIONS
 from equipoise.rows import TrainingRow
 from equipoise.training.learnable_rows import LearnableRows, learnable_rows
 from equipoise.training.loop import Schedule
+from equipoise.training.loss_curves import curve_report
 from equipoise.training.row_tokens import LossOn, TokenizedRows, tokenize_rows
 
 
@@ -107,6 +108,8 @@ class TrainedRows:
     """What a training on rows did."""
 
     losses: tuple[float, ...]  # per step, in nats per token of a row
+    parts: Mapping[str, Sequence[float]]  # of the losses, as `loop.Trained` has them
+    parameters: int  # numbers that were trained
     steps: int
     tokens: int  # that were learnt, each as often as it was
     index: NDArray[np.int64]  # places of the rows that were learnt
@@ -127,6 +130,8 @@ class TrainedRows:
             "learning_rate": training.learning_rate,
             "first_loss": self.losses[0],
             "last_loss": self.losses[-1],
+            "trained_parameters": self.parameters,
+            **curve_report(self.losses, self.parts),
             "loss_log": log,
         }
 

@@ -140,6 +140,8 @@ class TextTraining(TextOptions):
             checkpoints=checkpoints,
             rates=_mean_rates(schedule, checkpoints),
             losses=trained.losses,
+            parts=trained.parts,
+            parameters=trained.parameters,
             steps=trained.steps,
             tokens=learnt.tokens_of(replace(schedule, steps=trained.steps)),
             index=learnt.index,

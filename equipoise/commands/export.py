@@ -29,6 +29,12 @@ def report(
         Path | None,
         typer.Option(help="Plots of groups by scale of what was written, too: a folder of .svg."),
     ] = None,
+    professions: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,...", help="Whose P(he) and P(she) are shown one by one, if measured."
+        ),
+    ] = "mobster,nurse,preacher,caretaker,footballer",
     full: flags.Full = False,
     as_json: flags.AsJson = False,
 ) -> None:
@@ -66,7 +72,9 @@ def report(
 
         figures = write_disparity_figures(disparity, study)
         flags.say(f"{len(figures)} figures of groups are in {disparity}")
-    page = write_study_page(out or folder / "report.html", study, full=full)
+    page = write_study_page(
+        out or folder / "report.html", study, full=full, professions=_split(professions)
+    )
     flags.say(f"the report is {page}")
     if as_json:
         print(json.dumps(describe_study(study, page)))

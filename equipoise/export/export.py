@@ -15,7 +15,14 @@ import pandas as pd
 from equipoise.errors import RecipeError, nearest
 from equipoise.export.choosing import choose
 from equipoise.export.methods import methods, methods_table
-from equipoise.export.paper import caption_of, matrix, paper_table, with_caption
+from equipoise.export.paper import (
+    caption_of,
+    matrix,
+    paper_cells,
+    paper_rows,
+    paper_text,
+    with_caption,
+)
 from equipoise.export.tables import TABLES
 from equipoise.markdown import markdown_text
 from equipoise.number_text import interval, probability
@@ -66,8 +73,9 @@ def export(  # noqa: PLR0913
 
     `metric`, `by`: of the table "methods", as `methods.methods` takes them. `metrics`,
     `benchmarks`: of these alone (`choosing.choose`). `layout`: "long": the table as it is;
-    "matrix", of the table "methods": a row per method, a column per metric; "paper": that for
-    readers, with the tests and a caption that says what the numbers rest on.
+    "matrix", of the table "methods": a row per method, a column per metric; "paper": that, or a
+    column per group of `metric`, with what is tested and, for readers, a caption that says what
+    the numbers rest on.
     Raises `RecipeError` with the nearest names for an unknown table, format, layout, metric or key.
     """
     for what, name, known in (
@@ -77,7 +85,7 @@ def export(  # noqa: PLR0913
             raise RecipeError(f"{what} '{name}' is not known; {nearest(name, known)}")
     study = choose(study, benchmarks=benchmarks, metrics=metrics)
     if layout != "long":
-        return _export_layout(study, table, fmt, layout, chosen=metric or by, every=bool(metrics))
+        return _export_layout(study, table, fmt, layout, metric=metric, by=by, every=bool(metrics))
     if table == "methods":
         frame = methods(study, metric=metric, by=by, every=bool(metrics))
     elif metric is None and by is None:
@@ -91,26 +99,34 @@ def export(  # noqa: PLR0913
 
 
 def _export_layout(
-    study: Study, table: str, fmt: str, layout: str, *, chosen: str | None, every: bool
+    study: Study,
+    table: str,
+    fmt: str,
+    layout: str,
+    *,
+    metric: str | None,
+    by: str | None,
+    every: bool,
 ) -> str:
     """The table of methods in a layout of its own."""
-    if table != "methods" or chosen is not None:
-        got = f"the table {table}" if table != "methods" else f"'{chosen}' of --metric or --by"
+    if table != "methods":
         raise RecipeError(
-            f"the layout {layout} is of the table methods, a metric a column, got {got}; choose "
-            "with --metrics and --benchmarks alone, or take the layout long"
+            f"the layout {layout} is of the table methods, got the table {table}; leave --table "
+            "out, or take the layout long"
         )
-    if layout == "matrix" and fmt == "csv":
-        return csv_text(matrix(study, every=every))
-    if fmt == "csv":
+    if layout == "paper":
+        if fmt in ("csv", "json"):
+            return FORMATS[fmt](paper_cells(study, metric=metric, by=by, every=every))
+        rows = paper_rows(study, metric=metric, by=by, every=every)
+        return with_caption(paper_text(rows, fmt), caption_of(study, rows), fmt)
+    if metric is not None or by is not None:
         raise RecipeError(
-            f"the layout {layout} is for readers, got {fmt}; take --markdown or --latex, or the "
-            "layout matrix"
+            f"the layout {layout} has a metric a column, got '{metric or by}' of --metric or --by; "
+            "choose with --metrics and --benchmarks alone, or take the layout paper or long"
         )
-    if layout == "matrix":
-        return FORMATS[fmt](methods_table(methods(study, every=every)))
-    text = FORMATS[fmt](paper_table(study, every=every))
-    return with_caption(text, caption_of(study), fmt)
+    if fmt in ("csv", "json"):
+        return FORMATS[fmt](matrix(study, every=every))
+    return FORMATS[fmt](methods_table(methods(study, every=every)))
 
 
 def reader_table(frame: pd.DataFrame, table: str) -> pd.DataFrame:

@@ -49,7 +49,9 @@ def method_pairs(study: Study) -> pd.DataFrame:
                     "benchmark": left.before.benchmark,
                 }
                 try:
-                    changes = _compare(left, right)
+                    changes = [
+                        change for change in compare_methods(left, right) if not change.group
+                    ]
                 except RecipeError as error:
                     rows.append({**shared, "reason": str(error)})
                     continue
@@ -73,8 +75,11 @@ def _shared(first: Chapter, second: Chapter) -> Iterator[tuple[Comparison, Compa
             yield comparison, other
 
 
-def _compare(left: Comparison, right: Comparison) -> list[Change]:
-    """The overall changes from one method to the other, of the metrics that the study shows."""
+def compare_methods(left: Comparison, right: Comparison) -> list[Change]:
+    """The changes from one method to the other, of the metrics that the study shows.
+
+    Raises `RecipeError` where the two cannot be compared.
+    """
     seeds = min(len(left.afters), len(right.afters))
     compared = compare(
         left.afters[:seeds],
@@ -84,7 +89,7 @@ def _compare(left: Comparison, right: Comparison) -> list[Change]:
         across=tuple(difference.name for difference in left.differences if difference.across),
     )
     shown = {change.metric for change in left.changes}
-    return [change for change in compared.changes if not change.group and change.metric in shown]
+    return [change for change in compared.changes if change.metric in shown]
 
 
 def _cells(change: Change) -> Row:

@@ -47,6 +47,15 @@ def methods(
     nearest to the ideal, or the most able, of the model's in the column; no test stands behind it.
     Raises `RecipeError` for an unknown metric or key.
     """
+    rows = method_rows(study, metric=metric, by=by, every=every)
+    frame = to_frame(rows, _COLUMNS)
+    return frame.astype(dict.fromkeys(_NUMBERS, float))
+
+
+def method_rows(
+    study: Study, *, metric: str | None = None, by: str | None = None, every: bool = False
+) -> list[Row]:
+    """The rows of `methods`, with what they are of: `setting` (`setting_of`) and `shown`."""
     entries = list(_entries(study))
     names = setting_names(entry.measurement for entry in entries)
     if metric is None and by is not None:
@@ -67,8 +76,7 @@ def methods(
             setting = names[setting_of(entry.measurement)]
             rows.append(_row(entry, f"{setting}: {column}" if many_settings else column))
     _mark_best(rows)
-    frame = to_frame(rows, _COLUMNS)
-    return frame.astype(dict.fromkeys(_NUMBERS, float))
+    return rows
 
 
 def methods_table(frame: pd.DataFrame, *, marks: Sequence[str] = ()) -> pd.DataFrame:
@@ -150,6 +158,8 @@ def _row(entry: _Entry, column: str) -> Row:
         "benchmark": entry.measurement.benchmark,
         "group": "; ".join(f"{key}={name}" for key, name in shown.group.items()),
         "best": False,
+        "setting": setting_of(entry.measurement),
+        "shown": shown,
         **read,
         **tested,
         **{name: getattr(shown, name) for name in same},

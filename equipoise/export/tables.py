@@ -21,6 +21,7 @@ from equipoise.export.attribution_tables import attribution_scores, attributions
 from equipoise.export.framing import Row, to_frame
 from equipoise.export.method_pairs import method_pairs
 from equipoise.export.methods import methods
+from equipoise.export.training_tables import costs, curves
 from equipoise.records import JSON, Estimate, Measurement
 from equipoise.report.chapters import identify_change
 from equipoise.report.provenance import Setting, setting_names, setting_of
@@ -372,8 +373,8 @@ TABLES: Mapping[str, Callable[[Study], pd.DataFrame]] = MappingProxyType(
         table.__name__: table
         for table in (
             changes, groups, methods, method_pairs, seeds, verdicts, factorials, estimates,
-            group_estimates, references, rankings, attributions, attribution_scores, calibrations,
-            findings, missing,
+            group_estimates, references, rankings, curves, costs, attributions,
+            attribution_scores, calibrations, findings, missing,
         )
     }
 )  # fmt: skip

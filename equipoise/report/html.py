@@ -28,10 +28,13 @@ from equipoise.report import (
     axis,
     chapters,
     controls,
+    costs,
+    curve_plots,
     definitions,
     formatting,
     friendlier,
     harm_sentences,
+    named_professions,
     overview,
     plots,
     provenance,
@@ -46,6 +49,7 @@ from equipoise.report import (
 )
 from equipoise.report.compiled_templates import CompiledTemplates, template_folder
 from equipoise.report.formatting import LONGEST, LONGEST_NAME, clipped, harmless, visible
+from equipoise.report.named_professions import PROFESSIONS
 from equipoise.stats import target_parts, verdict
 from equipoise.study.study import Study, plain_study
 
@@ -68,11 +72,18 @@ GLOSSARY: Mapping[Direction, str] = {
 }
 
 
-def study_page(study: Study, *, lead: Sequence[str] = (), full: bool = False) -> str:
+def study_page(
+    study: Study,
+    *,
+    lead: Sequence[str] = (),
+    full: bool = False,
+    professions: Sequence[str] = PROFESSIONS,
+) -> str:
     """The page of a study as text; the same study gives the same bytes.
 
     `lead` comes before all else, a paragraph per sentence. `full`: all is unfolded and printed,
-    else a page prints what it says first, on about two sheets.
+    else a page prints what it says first, on about two sheets. `professions`: after which the
+    probabilities of the pronouns are shown one by one.
     """
     return _render(
         study,
@@ -81,14 +92,21 @@ def study_page(study: Study, *, lead: Sequence[str] = (), full: bool = False) ->
         facts=list(overview.count_facts(study)),
         findings=overview.group_findings(study.findings),
         full=full,
+        professions=professions,
     )
 
 
 def write_study_page(
-    file: Path | str, study: Study, *, lead: Sequence[str] = (), full: bool = False
+    file: Path | str,
+    study: Study,
+    *,
+    lead: Sequence[str] = (),
+    full: bool = False,
+    professions: Sequence[str] = PROFESSIONS,
 ) -> Path:
     """Write the `study_page`, whole or not at all; gives the file back. Raises `StoreError`."""
-    return write_file(Path(file), study_page(study, lead=lead, full=full), what="page")
+    text = study_page(study, lead=lead, full=full, professions=professions)
+    return write_file(Path(file), text, what="page")
 
 
 def measurement_page(
@@ -182,6 +200,7 @@ def _render(
     facts: Sequence[tuple[str, str]],
     findings: Mapping[Finding, Sequence[str]] | None,
     full: bool = False,
+    professions: Sequence[str] = PROFESSIONS,
 ) -> str:
     """The page; `findings`: each with its places, None where checks are no part of it."""
     script, counter = read_template("page.js"), itertools.count(1)
@@ -191,6 +210,7 @@ def _render(
     answers = [] if views else summary.answer_views(study)
     content = {
         "full": full,
+        "professions": professions,
         "answers": answers,
         "study": study,
         "lead": lead,
@@ -211,6 +231,8 @@ def _render(
         "shares": shares.share_rows(study),
         "attributions": attribution_plots.attribution_views(study),
         "blocks": plots.panels(study.located),
+        "costs": costs.cost_rows(study),
+        "curves": curve_plots.curve_pictures(study),
         "calibrations": [(each, plots.curve_plots(each)) for each in study.calibrations],
         "provenance": provenance.provenance(study),
     }
@@ -276,6 +298,7 @@ def page_templates() -> jinja2.Environment:
         row_html.estimate_rows, row_html.badge_html, summary.slice_views, summary.slice_rows,
         summary.shown_slices, chapters.verdict_badges,
         chapters.verdict_tone, chapters.leads, chapters.seed_texts, plots.scatter,
+        curve_plots.svg_points, costs.peak_names, named_professions.named_professions,
         provenance.setting_of, provenance.setting_names, provenance.flat, provenance.plain_json,
         provenance.options_text, provenance.training_end, provenance.model_rest,
         provenance.edit_rest, controls.control_sentences, reductions.reduction_sentences,

@@ -166,9 +166,11 @@ def model_rest(info: Mapping[str, JSON]) -> str:
 
 def edit_rest(edit: Mapping[str, JSON]) -> str:
     """Everything else that an edit says of itself, as JSON."""
-    return pretty_json(
-        {key: value for key, value in edit.items() if key not in _OF_EDIT}, digits=_DIGITS
-    )
+    rest = {key: value for key, value in edit.items() if key not in _OF_EDIT}
+    report = rest.get("report")
+    if isinstance(report, dict):  # its curves are drawn
+        rest["report"] = {key: value for key, value in report.items() if key != "curves"}
+    return pretty_json(rest, digits=_DIGITS)
 
 
 def plain_json(value: object) -> str:

@@ -17,12 +17,14 @@ from equipoise.records import JSON, Estimate, Measurement
 from equipoise.stats.calibration import Calibration
 from equipoise.stats.verdict import verdict_of
 from equipoise.study.attribution_files import read_attribution, read_summary
+from equipoise.study.costs import edit_cost, logged_fits
 from equipoise.study.results import read_results
 from equipoise.study.store import Store
 from equipoise.study.study import (
     Attributed,
     Chapter,
     Controlled,
+    Cost,
     Factored,
     Located,
     Measured,
@@ -195,6 +197,7 @@ class _StudyReader:
                 if step.kind == "attribute"
             ),
             validated=tuple(self._validated()),
+            costs=tuple(self._costs(present)),
             factored=tuple(
                 self._read_factored(step) for step in present if step.kind == "factorial"
             ),
@@ -280,6 +283,18 @@ class _StudyReader:
                     if step.kind == "controlled" and step.key not in self.missing
                 ),
             )
+
+    def _costs(self, present: Sequence[StoredStep]) -> Iterator[Cost]:
+        logged = logged_fits(self.store)
+        for step in present:
+            if step.kind == "fit":
+                yield edit_cost(
+                    self.store.step(step.key) / EDIT,
+                    logged.get(step.key, {}),
+                    model=str(step.model),
+                    mitigation=str(step.mitigation),
+                    seed=step.seed,
+                )
 
     def _read_comparison(self, step: StoredStep) -> Comparison | None:
         """The comparison of the measured seeds; None without any."""

@@ -14,6 +14,7 @@ from equipoise.errors import PlaceError
 from equipoise.progress.messages import duration
 from equipoise.records import JSON
 from equipoise.study.execution import OpenModel, StepExecutor
+from equipoise.study.peak_memory import peak_memory
 from equipoise.study.plan import Plan, Step, without_failed
 from equipoise.study.store import Store
 from equipoise.study.study import Missing
@@ -157,10 +158,13 @@ class _Runner:
         if self.store.set_aside(step.key) is not None:
             self.say(f"{step.title}: its stored result {fault}; it is set aside and done again")
         began = time.monotonic()
+        # what a killed run left, from which the step goes on
+        resumed: dict[str, JSON] = {"resumed": True} if self.store.part(step.key).exists() else {}
         try:
-            files = self.executor.run(step)
-            what: dict[str, JSON] = {"title": step.title, "content": dict(step.content)}
-            self.store.write_step(step.key, what, files)
+            with peak_memory() as peak:
+                files = self.executor.run(step)
+                what: dict[str, JSON] = {"title": step.title, "content": dict(step.content)}
+                self.store.write_step(step.key, what, files)
         # the disk is full or gone: every step to come would be computed and lost
         except PlaceError:
             raise
@@ -170,7 +174,7 @@ class _Runner:
             self._fail(step, why, traceback.format_exc())
             return None
         seconds = round(time.monotonic() - began, 3)
-        self.store.log("done", step=step.key, seconds=seconds)
+        self.store.log("done", step=step.key, seconds=seconds, **resumed, **peak)
         self.whole.add(step.key)
         self.done += 1
         return seconds

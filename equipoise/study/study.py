@@ -83,6 +83,23 @@ class Chapter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What an edit cost to make, and costs to use; nan where it is not known, with the reason."""
+
+    model: str
+    mitigation: str
+    seed: int | None
+    trained_parameters: float  # numbers that an optimizer moved; 0: none
+    changed_parameters: float  # numbers that the edit brings; 0: a prompt or a decoding rule
+    steps: float  # of the optimizer
+    seconds: float  # of the whole step that made it, loading the model among it
+    peak_bytes: float  # of memory
+    peak_of: str  # "cuda", "process", or "" where it is not known
+    passes_per_token: float  # forward passes for each token that is written or scored; 1: as before
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Factored:
     """Whose the effect of a combined mitigation is, on a benchmark; labels are the recipe's."""
 
@@ -175,6 +192,7 @@ class Study:
     factored: tuple[Factored, ...] = ()
     attributed: tuple[Attributed, ...] = ()
     validated: tuple[Validated, ...] = ()
+    costs: tuple[Cost, ...] = ()  # of each edit
     findings: tuple[Finding, ...] = ()
     missing: tuple[Missing, ...] = ()
     planned: int = 0  # steps

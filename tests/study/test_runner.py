@@ -57,6 +57,14 @@ def test_study_is_read_back(finished: Path) -> None:
     assert {comparison.changes[0].seeds for comparison in chapter.comparisons} == {2}
     assert len(chapter.comparisons[0].by_seed) == 2
     assert len(chapter.edits) == 2
+    assert [(cost.model, cost.mitigation, cost.seed) for cost in study.costs] == [
+        ("tiny", "parity", 0), ("tiny", "parity", 1),
+    ]  # fmt: skip
+    for cost in study.costs:
+        # a block of the model is trained, and is what the edit brings
+        assert cost.trained_parameters == cost.changed_parameters > 1000
+        assert cost.seconds > 0
+        assert (cost.passes_per_token, cost.reason) == (1, None)
     assert [item.locator for item in study.located] == ["block_influence", "random_block"]
     assert len(study.measured) == 7
     assert "error" not in {finding.level for finding in study.findings}
@@ -219,3 +227,4 @@ def test_the_log_has_what_results_must_not_depend_on(finished: Path) -> None:
     assert len(lines) == 13
     assert {line["event"] for line in lines} == {"done"}
     assert all(line["seconds"] >= 0 for line in lines)
+    assert not any("resumed" in line for line in lines)

@@ -146,10 +146,11 @@ def _print_stability(stability: "RankStability", *, as_json: bool) -> None:
     from equipoise.report.tables import Table, plain
 
     if as_json:
-        print(record_json(stability))
+        print(record_json({**dataclasses.asdict(stability), **_variances(stability)}))
         return
     first = stability.rankings[0]
     scores = np.array([ranking.scores for ranking in stability.rankings])  # [seed, component]
+    variances = stability.variances
     # stable: ties in the order of the model, as in `Ranking.order`
     order = np.argsort(-scores.mean(axis=0), kind="stable").tolist()
     rows = [
@@ -157,22 +158,28 @@ def _print_stability(stability: "RankStability", *, as_json: bool) -> None:
             first.label(component),
             f"{scores[:, component].mean():.4g}",
             f"{scores[:, component].min():.4g} to {scores[:, component].max():.4g}",
+            f"{variances[component]:.3g}",
             str(stability.first.get(component, 0)),
         )
         for component in (order if first.kind == "block" else order[:_SHOWN])
     ]
     mean = f"{first.locator} ({first.unit}), mean"
-    header = (first.kind, mean, "range over seeds", "times first")
+    header = (first.kind, mean, "range over seeds", "variance", "times first")
     print(plain(Table(header=header, rows=tuple(rows))))
     agree = f"mean {stability.spearman:.3f}, smallest {stability.spearman_low:.3f}"
     notes = [
         f"{len(scores)} seeds, {stability.sample} prompts each",
+        f"variance over seeds, mean over {first.kind}s: {stability.mean_variance:.3g}",
         f"rank correlation between seeds (Spearman; 1: always alike): {stability.reason or agree}",
     ]
     if stability.top is not None:
         notes.append(_describe_overlap(stability.top, first))
     for note in (*notes, *first.notes):
         print(f"note: {note}")
+
+
+def _variances(stability: "RankStability") -> dict[str, object]:
+    return {"variances": stability.variances, "mean_variance": stability.mean_variance}
 
 
 def _describe_overlap(top: "TopOverlap", ranking: "Ranking") -> str:

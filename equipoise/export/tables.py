@@ -51,8 +51,8 @@ _FACTORIAL = (
     f"seeds_averaged reason {_SOURCE}"
 )
 _RANKING = (
-    "model locator seed block rank score low high unit prompts times_first spearman spearman_low "
-    "reason"
+    "model locator seed block rank score low high unit prompts times_first variance spearman "
+    "spearman_low reason"
 )
 _CALIBRATION = (
     "benchmark version options metric slope slope_low slope_high spearman unit ideal strengths "
@@ -251,7 +251,10 @@ def references(study: Study) -> pd.DataFrame:
 
 
 def rankings(study: Study) -> pd.DataFrame:
-    """A row per block and seed, with the block's score and its rank, 1 the first."""
+    """A row per block and seed, with the block's score and its rank, 1 the first.
+
+    `variance`: of the block's score over seeds.
+    """
     rows = (
         {
             "model": located.model,
@@ -265,6 +268,7 @@ def rankings(study: Study) -> pd.DataFrame:
             "unit": ranking.unit,
             "prompts": ranking.prompts,
             "times_first": located.stability.first.get(block, 0),
+            "variance": located.stability.variances[block],
             "spearman": located.stability.spearman,
             "spearman_low": located.stability.spearman_low,
             "reason": located.stability.reason,

@@ -21,7 +21,11 @@ def costs(study: Study) -> pd.DataFrame:
 
     Seconds and memory are of one run on one machine, whatever else it did; no interval is known.
     """
-    return to_frame(map(asdict, study.costs), _COSTS)
+    numbers = (
+        "trained_parameters", "changed_parameters", "steps", "seconds", "peak_bytes",
+        "passes_per_token",
+    )  # fmt: skip
+    return to_frame(map(asdict, study.costs), _COSTS).astype(dict.fromkeys(numbers, float))
 
 
 def curves(study: Study) -> pd.DataFrame:
@@ -29,7 +33,8 @@ def curves(study: Study) -> pd.DataFrame:
 
     `place`: on the axis `over` (steps, or edits). `low` and `high` are what `band` says.
     """
-    return to_frame(_curve_rows(study), _CURVES)
+    frame = to_frame(_curve_rows(study), _CURVES)
+    return frame.astype(dict.fromkeys(("place", "value", "low", "high", "ideal"), float))
 
 
 def _curve_rows(study: Study) -> Iterator[Row]:

@@ -30,6 +30,10 @@ from equipoise.records import OPTIONS, Prompt
 from equipoise.training.next_token_logits import prompt_ids
 
 _INCLUDED = "the first token is included, whose massive activations may hide the rest"
+_UNITS = {
+    "sum": "1 - cosine, summed over tokens",
+    "prompt_sum": "1 - cosine, summed over a prompt's tokens",
+}
 _NORMED = "the last block is measured with the final norm, whose gain turns the stream too"
 
 
@@ -51,7 +55,7 @@ def block_influence(
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class BlockInfluence(Locator):
-    """Mean turn of the residual stream by each block, in [0, 2] (`sum`: without upper bound).
+    """Mean turn of the residual stream by each block, in [0, 2] (sums: without upper bound).
 
     Differs from the paper, whose tables are sums over all tokens of all prompts: means compare
     between prompts of unequal length and samples of unequal size, and the first token is left out.
@@ -60,9 +64,10 @@ class BlockInfluence(Locator):
     version: ClassVar[str] = "1"
     paper: ClassVar[str] = "LFTF (anonymous ACL submission), equation 4"
 
-    #: over tokens; "sum": over all tokens of all prompts, as the paper's tables; "last_token": the
-    #: position before the pronoun
-    reduce: Literal["mean", "sum", "last_token"] = "mean"
+    #: over tokens; "sum": over all tokens of all prompts, as the paper's tables; "prompt_sum": over
+    #: the tokens of a prompt, the mean over prompts, as the size of its variances suggests;
+    #: "last_token": the position before the pronoun
+    reduce: Literal["mean", "sum", "prompt_sum", "last_token"] = "mean"
     #: read the last block after the final norm, as a library's list of hidden states does
     post_norm_last: bool = False
     #: count the start token (or the first), whose massive activations may hide the rest
@@ -77,9 +82,10 @@ class BlockInfluence(Locator):
                 f"block_influence must have prompts, got {len(prompts)}; give it a supply"
             )
         turns, counts = self._measure(model, prompts)
-        summed = self.reduce == "sum"
+        summed = self.reduce in ("sum", "prompt_sum")
+        divisors = {"sum": None, "prompt_sum": np.ones_like(counts)}  # else by tokens
         scores, low, high = bootstrap_scores(
-            turns, None if summed else counts, draws=self.draws, seed=seed,
+            turns, divisors.get(self.reduce, counts), draws=self.draws, seed=seed,
             within=(0.0, math.inf if summed else 2.0),
         )  # fmt: skip
         return Ranking(
@@ -88,7 +94,7 @@ class BlockInfluence(Locator):
             low=low,
             high=high,
             prompts=len(prompts),
-            unit="1 - cosine, summed over tokens" if summed else "1 - cosine",
+            unit=_UNITS.get(self.reduce, "1 - cosine"),
             notes=(_INCLUDED,) * self.first_token + (_NORMED,) * self.post_norm_last,
         )
 

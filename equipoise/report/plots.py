@@ -231,7 +231,11 @@ def _describe_stability(stability: RankStability) -> str:
     mean, lowest = minus(f"{stability.spearman:.2f}"), minus(f"{stability.spearman_low:.2f}")
     if math.isnan(stability.spearman):
         return f"{drawn}; Spearman n/a ({stability.reason or 'no reason is given'})"
-    return f"{drawn}; Spearman {mean} between seeds (lowest {lowest}; 1: always the same order)"
+    variance = f"{stability.mean_variance:.2g}"
+    return (
+        f"{drawn}; Spearman {mean} between seeds (lowest {lowest}; 1: always the same order); "
+        f"variance of a score over seeds {variance} (mean over components)"
+    )
 
 
 def _describe_first(stability: RankStability) -> str:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from .conftest import Asked
@@ -33,6 +34,7 @@ def test_several_seeds_print_mean_range_and_agreement(
     assert sum(int(row[-1]) for row in rows) == 3  # one block comes first each time
     assert float(rows[0][1]) >= float(rows[1][1])
     assert "note: 3 seeds, 8 prompts each" in lines
+    assert any(line.startswith("note: variance over seeds, mean over blocks: ") for line in lines)
     assert any(line.startswith("note: rank correlation between seeds (Spea") for line in lines)
     text = page.read_text()
     assert "random_block on tiny@" in text
@@ -51,6 +53,9 @@ def test_json_has_every_ranking(model: Path, ask: Asked) -> None:
     agree = 1.0 if first[0] == first[1] else -1.0  # two blocks: alike or the other way round
     assert result["spearman"] == pytest.approx(agree)
     assert result["spearman_low"] == pytest.approx(agree)
+    columns = np.array([entry["scores"] for entry in result["rankings"]])
+    assert result["variances"] == pytest.approx(columns.var(axis=0, ddof=1).tolist())
+    assert result["mean_variance"] == pytest.approx(float(np.mean(result["variances"])))
 
 
 @pytest.mark.thorough

@@ -95,6 +95,14 @@ def test_the_sum_is_the_mean_times_the_tokens() -> None:
     total = BlockInfluence(reduce="sum").locate(model, PROMPTS, seed=0)
     assert total.scores == pytest.approx([score * tokens for score in mean])
     assert total.unit == "1 - cosine, summed over tokens"
+    each = BlockInfluence(reduce="prompt_sum").locate(model, PROMPTS, seed=0)
+    assert each.scores == pytest.approx([score / len(PROMPTS) for score in total.scores])
+    assert each.unit == "1 - cosine, summed over a prompt's tokens"
+    alone = BlockInfluence(reduce="sum").locate(model, PROMPTS[:1], seed=0)
+    assert (
+        alone.scores
+        == BlockInfluence(reduce="prompt_sum").locate(model, PROMPTS[:1], seed=0).scores
+    )
 
 
 def test_scores_of_the_last_token() -> None:

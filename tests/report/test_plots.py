@@ -123,7 +123,8 @@ def test_a_line_a_seed_a_point_a_block() -> None:
 def test_the_caption_says_how_stable_the_order_is() -> None:
     panel = panels([located()])["gpt2"][0]
     assert panel.stability == (
-        "2 seeds of 64 prompts; Spearman 0.93 between seeds (lowest 0.88; 1: always the same order)"
+        "2 seeds of 64 prompts; Spearman 0.93 between seeds (lowest 0.88; 1: always the same "
+        "order); variance of a score over seeds 0.0017 (mean over components)"
     )
     assert panel.first == "first: block 2 (2 of 2)"
 
@@ -133,6 +134,18 @@ def test_what_has_no_correlation_says_why() -> None:
     alone = replace(point.stability, spearman=math.nan, spearman_low=math.nan, reason="one seed")
     panel = panels([replace(point, stability=alone)])["gpt2"][0]
     assert panel.stability == "1 seed of 64 prompts; Spearman n/a (one seed)"
+
+
+def test_a_variance_is_of_a_component_over_its_rankings() -> None:
+    stability = located().stability
+    first, second = (
+        replace(stability.rankings[0], scores=scores) for scores in ((1.0, 2.0), (3.0, 2.0))
+    )
+    apart = replace(stability, rankings=(first, second))
+    assert apart.variances == (2.0, 0.0)  # n - 1
+    assert apart.mean_variance == 1.0
+    single = replace(stability, rankings=(first,))
+    assert all(math.isnan(value) for value in (*single.variances, single.mean_variance))
 
 
 def test_many_blocks_have_few_numbers_and_nan_is_not_drawn() -> None:

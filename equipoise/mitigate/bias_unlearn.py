@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import ArgsKwargs
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
@@ -26,6 +27,7 @@ from equipoise.contrast_training.early_stopping import (
     BiasEarlyStopping,
     EquivalenceStopping,
     NoController,
+    PaperSwapping,
     Phase,
     ReferenceSwapping,
     TypeMixture,
@@ -33,7 +35,14 @@ from equipoise.contrast_training.early_stopping import (
 )
 from equipoise.contrast_training.packed_forward import reference_outputs
 from equipoise.contrast_training.session import AdapterOptions, ContrastTraining
-from equipoise.contrast_training.steps import AnyKl, ForwardKl, PaddedKl, likelihood, mixed_batch
+from equipoise.contrast_training.steps import (
+    AnyKl,
+    ForwardKl,
+    PaddedKl,
+    ReverseKl,
+    likelihood,
+    mixed_batch,
+)
 from equipoise.contrast_training.tokenized import TokenizedContrast, TokenizedText
 from equipoise.edits.adapter import AdapterEdit
 from equipoise.errors import RecipeError, nearest
@@ -118,6 +127,24 @@ class Likelihood:
     by_token: bool = False  # the mean over all tokens, so that long texts count more
 
 
+def _presets() -> dict[str, dict[str, Any]]:
+    """The options of each preset that differ from ours."""
+    return {
+        # section 3 and A.2. Its text says forward KL, its equation 3 is the reverse one.
+        "printed": {
+            "kl": ReverseKl(),
+            "controller": PaperSwapping(),
+            "learning_rate": 5e-5,  # of GPT-2 medium and large; 2e-5 of its models of 7B
+        },
+        "released": {
+            "forget": Npo(weight=0.5, reduction="batch_mean"),
+            "retain": Likelihood(weight=0.3),
+            "kl": PaddedKl(weight=0.2),
+            "controller": ReferenceSwapping(bases=_RELEASED_BASES),
+        },
+    }
+
+
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class BiasUnlearn(AdapterOptions, Mitigation):
     """Unlearn by an adapter: NPO on stereotypes, likelihood of anti-stereotypes, KL to before.
@@ -132,6 +159,9 @@ class BiasUnlearn(AdapterOptions, Mitigation):
     kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
     taught_by: ClassVar[str] = "stereoset"
 
+    #: values of the options that are not given: our own; as the paper prints them ("printed");
+    #: as its code has them ("released")
+    preset: Literal["own", "printed", "released"] = "own"
     forget: Npo | None = Npo()  # how stereotypes are forgotten; None: they are not
     retain: Likelihood | None = Likelihood()  # anti-stereotypes; None: nothing is retained
     #: forward: KL(before || now); reverse: KL(now || before), as equation 3 is printed;
@@ -140,6 +170,14 @@ class BiasUnlearn(AdapterOptions, Mitigation):
     kl: AnyKl | None = ForwardKl()
     controller: AnyController = EquivalenceStopping()  # when a type is turned, and when to stop
     first_evaluation: Annotated[int, Field(ge=0)] = 50  # steps before the controller may act
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_preset(cls, given: ArgsKwargs) -> ArgsKwargs:
+        """Options that are not given have the preset's values, and are recorded with them."""
+        options = dict(given.kwargs or {})
+        preset = options.get("preset", "own")
+        return ArgsKwargs(given.args, {**_presets().get(preset, {}), **options})
 
     @model_validator(mode="after")
     def _learns_something(self) -> "BiasUnlearn":
@@ -154,13 +192,7 @@ class BiasUnlearn(AdapterOptions, Mitigation):
         Its defects that change which tokens or contrasts are trained (docs: B1, B4, B6, B9, B11)
         are not among them.
         """
-        options: dict[str, Any] = {
-            "forget": Npo(weight=0.5, reduction="batch_mean"),
-            "retain": Likelihood(weight=0.3),
-            "kl": PaddedKl(weight=0.2),
-            "controller": ReferenceSwapping(bases=_RELEASED_BASES),
-        }
-        return cls(**{**options, **others})
+        return cls(preset="released", **others)
 
     @property
     def required(self) -> tuple[str, ...]:

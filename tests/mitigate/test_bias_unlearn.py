@@ -30,6 +30,7 @@ from equipoise.mitigate.bias_unlearn import (
     StratifiedAdversarial,
 )
 from equipoise.plugins import build, name_of, options_of
+from equipoise.records import JSON
 from equipoise.testing import tiny_model
 
 QUICK: dict[str, Any] = {
@@ -164,6 +165,29 @@ def test_reference_options_are_the_released_code() -> None:
     bases = {"gender": 49.0, "profession": 49.0, "race": 49.0, "religion": 48.0}
     assert released.controller == ReferenceSwapping(bases=bases, near=2.0)
     assert released.steps == 7
+
+
+def test_as_printed_is_a_single_switch_and_says_what_it_uses() -> None:
+    printed = build(Mitigation, "bias_unlearn", {"preset": "printed"})
+    assert isinstance(printed, BiasUnlearn)
+    options = options_of(printed)
+    assert printed.kl == ReverseKl(weight=0.2, batch=28, texts="unrelated", over="text")
+    assert options["controller"] == {"name": "paper", "near": 2.0}
+    assert options["learning_rate"] == 5e-5
+    assert (options["forget"], options["retain"]) == (
+        options_of(BiasUnlearn())["forget"], options_of(BiasUnlearn())["retain"],
+    )  # fmt: skip
+    assert build(Mitigation, "bias_unlearn", options) == printed
+    assert replace(printed, steps=5).controller == printed.controller
+
+
+def test_an_option_that_is_given_goes_before_the_preset() -> None:
+    given: dict[str, JSON] = {"preset": "printed", "kl": None, "learning_rate": 2e-5}
+    method = build(Mitigation, "bias_unlearn", given)
+    assert isinstance(method, BiasUnlearn)
+    assert (method.kl, method.learning_rate) == (None, 2e-5)
+    with pytest.raises(RecipeError, match="preset.*'own', 'printed' or 'released', got 'prited'"):
+        build(Mitigation, "bias_unlearn", {"preset": "prited"})
 
 
 def test_a_base_of_no_type_is_named() -> None:

@@ -186,7 +186,7 @@ def test_an_option_that_is_given_goes_before_the_preset() -> None:
     method = build(Mitigation, "bias_unlearn", given)
     assert isinstance(method, BiasUnlearn)
     assert (method.kl, method.learning_rate) == (None, 2e-5)
-    with pytest.raises(RecipeError, match="preset.*'own', 'printed' or 'released', got 'prited'"):
+    with pytest.raises(RecipeError, match=r"preset.*'own', 'printed' or 'released', got 'prited'"):
         build(Mitigation, "bias_unlearn", {"preset": "prited"})
 
 

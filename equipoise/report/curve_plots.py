@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from equipoise.number_text import interval
-from equipoise.report.axis import Axis, axis_of, minus
+from equipoise.report.axis import Axis, Tick, axis_of, minus
 from equipoise.report.training_curves import Curve, study_curves
 from equipoise.study.study import Study
 
 MOST_LINES = 5  # methods of a picture, as many as there are kinds of lines
 _ROWS = 12  # of the table below it
+_NEAR = 8.0  # percent of the height that a label needs
 
 #: From the left, from the bottom.
 Place = tuple[float, float]
@@ -44,6 +45,16 @@ class CurvePicture:
     headings: tuple[str, ...]  # of the table
     rows: tuple[tuple[str, ...], ...]
     left_out: int  # points of the longest curve that the table leaves out
+
+    @property
+    def ticks(self) -> tuple[Tick, ...]:
+        """Of the axis, those whose labels leave room for that of the ideal above or below."""
+        ideal = self.axis.ideal
+        return tuple(
+            tick
+            for tick in self.axis.ticks
+            if ideal is None or abs(tick.place - ideal.place) > _NEAR
+        )
 
 
 def curve_pictures(study: Study) -> dict[str, list[CurvePicture]]:

@@ -113,6 +113,8 @@ def test_methods_share_a_picture_with_bands_where_there_is_a_single_seed() -> No
     assert piece[0][0] < piece[1][0]  # later is to the right
     assert piece[0][1] > piece[1][1]  # and less is below
     assert gender.axis.ideal is not None
+    assert all(abs(tick.place - gender.axis.ideal.place) > 8 for tick in gender.ticks)
+    assert len(gender.ticks) > 1
     assert any("n = 40" in sentence for sentence in gender.sentences)
     assert gender.rows[0] == ("0", "70.0 [65.0, 75.0]", "70.0 [65.0, 75.0]")
     assert "no band" in " ".join(drawn["loss, total"].sentences)

@@ -6,7 +6,6 @@ The second half of the nouns; `records` has the first, up to `Measurement`.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from statistics import fmean, variance
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from equipoise.frames import html_table, table_of
@@ -83,22 +82,6 @@ class RankStability:
     first: Mapping[int, int]  # component to how often it came first
     reason: str | None = None  # why a number is nan
     top: TopOverlap | None = None  # of heads: of many components the first few are used
-
-    @property
-    def variances(self) -> tuple[float, ...]:
-        """Each component's variance of its score over the rankings (n - 1); nan of a single one.
-
-        In the square of the score's unit; 0: the same score whichever prompts were drawn.
-        Source: LFTF, appendix A.1; the paper does not say whether it divides by n or n - 1.
-        """
-        columns = zip(*(ranking.scores for ranking in self.rankings), strict=True)
-        several = len(self.rankings) > 1
-        return tuple(variance(column) if several else math.nan for column in columns)
-
-    @property
-    def mean_variance(self) -> float:
-        """The mean of `variances` over components; nan without any. Source: LFTF, table 7."""
-        return fmean(self.variances) if self.variances else math.nan
 
 
 #: What became of a metric. Bias, a metric with an ideal value: "reduced", "reversed" (as clearly

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import sys
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -144,13 +145,15 @@ def _percent(share: float) -> str:
 def _print_stability(stability: "RankStability", *, as_json: bool) -> None:
     from equipoise.files.json_records import record_json
     from equipoise.report.tables import Table, plain
+    from equipoise.stats.stability import score_variances
 
+    variances = score_variances(stability.rankings)
     if as_json:
-        print(record_json({**dataclasses.asdict(stability), **_variances(stability)}))
+        spread = {"variances": variances, "mean_variance": fmean(variances)}
+        print(record_json({**dataclasses.asdict(stability), **spread}))
         return
     first = stability.rankings[0]
     scores = np.array([ranking.scores for ranking in stability.rankings])  # [seed, component]
-    variances = stability.variances
     # stable: ties in the order of the model, as in `Ranking.order`
     order = np.argsort(-scores.mean(axis=0), kind="stable").tolist()
     rows = [
@@ -169,17 +172,13 @@ def _print_stability(stability: "RankStability", *, as_json: bool) -> None:
     agree = f"mean {stability.spearman:.3f}, smallest {stability.spearman_low:.3f}"
     notes = [
         f"{len(scores)} seeds, {stability.sample} prompts each",
-        f"variance over seeds, mean over {first.kind}s: {stability.mean_variance:.3g}",
+        f"variance over seeds, mean over {first.kind}s: {fmean(variances):.3g}",
         f"rank correlation between seeds (Spearman; 1: always alike): {stability.reason or agree}",
     ]
     if stability.top is not None:
         notes.append(_describe_overlap(stability.top, first))
     for note in (*notes, *first.notes):
         print(f"note: {note}")
-
-
-def _variances(stability: "RankStability") -> dict[str, object]:
-    return {"variances": stability.variances, "mean_variance": stability.mean_variance}
 
 
 def _describe_overlap(top: "TopOverlap", ranking: "Ranking") -> str:

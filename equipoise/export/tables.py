@@ -27,6 +27,7 @@ from equipoise.report.chapters import identify_change
 from equipoise.report.provenance import Setting, setting_names, setting_of
 from equipoise.report.sentences import margin_text
 from equipoise.stats.calibration import Curve
+from equipoise.stats.stability import score_variances
 from equipoise.study.study import Chapter, Measured, Study
 
 _SETTING = "setting benchmark version split options limit"
@@ -268,12 +269,13 @@ def rankings(study: Study) -> pd.DataFrame:
             "unit": ranking.unit,
             "prompts": ranking.prompts,
             "times_first": located.stability.first.get(block, 0),
-            "variance": located.stability.variances[block],
+            "variance": variances[block],
             "spearman": located.stability.spearman,
             "spearman_low": located.stability.spearman_low,
             "reason": located.stability.reason,
         }
         for located in study.located
+        for variances in [score_variances(located.stability.rankings)]
         for seed, ranking in zip(located.stability.seeds, located.stability.rankings, strict=True)
         for block, (score, place) in enumerate(
             # `order` has the block of each place, its argsort the place of each block

@@ -17,6 +17,7 @@ from equipoise.records import Measurement
 from equipoise.report.axis import Axis, Tick, Whisker, axis_of, minus, whisker
 from equipoise.report.heat_map import HeatMap, heat_map
 from equipoise.stats.calibration import Calibration, Curve, Reading
+from equipoise.stats.stability import score_variances
 from equipoise.study.study import Located
 
 STEPS = 7  # of the color scale, an odd number: the middle is a score of 0
@@ -231,7 +232,7 @@ def _describe_stability(stability: RankStability) -> str:
     mean, lowest = minus(f"{stability.spearman:.2f}"), minus(f"{stability.spearman_low:.2f}")
     if math.isnan(stability.spearman):
         return f"{drawn}; Spearman n/a ({stability.reason or 'no reason is given'})"
-    variance = f"{stability.mean_variance:.2g}"
+    variance = f"{fmean(score_variances(stability.rankings)):.2g}"
     return (
         f"{drawn}; Spearman {mean} between seeds (lowest {lowest}; 1: always the same order); "
         f"variance of a score over seeds {variance} (mean over components)"

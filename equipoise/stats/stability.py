@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import variance
 from typing import Final
 
 import numpy as np
@@ -135,3 +136,15 @@ def _reason(rankings: Sequence[Ranking], seeds: Sequence[int]) -> str | None:
         if len(set(ranking.scores)) == 1:
             return f"all scores of seed {seed} are {ranking.scores[0]:g}: its ranking has no order"
     return None
+
+
+def score_variances(rankings: Sequence[Ranking]) -> tuple[float, ...]:
+    """Each component's variance of its score over rankings (n - 1); nan of a single ranking.
+
+    In the square of the score's unit; 0: the same score whichever prompts were drawn. Their mean is
+    what LFTF's table 7 has; the paper does not say whether it divides by n or n - 1.
+    Source: LFTF, appendix A.1.
+    """
+    several = len(rankings) > 1
+    columns = zip(*(ranking.scores for ranking in rankings), strict=True)
+    return tuple(variance(column) if several else math.nan for column in columns)

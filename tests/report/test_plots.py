@@ -136,18 +136,6 @@ def test_what_has_no_correlation_says_why() -> None:
     assert panel.stability == "1 seed of 64 prompts; Spearman n/a (one seed)"
 
 
-def test_a_variance_is_of_a_component_over_its_rankings() -> None:
-    stability = located().stability
-    first, second = (
-        replace(stability.rankings[0], scores=scores) for scores in ((1.0, 2.0), (3.0, 2.0))
-    )
-    apart = replace(stability, rankings=(first, second))
-    assert apart.variances == (2.0, 0.0)  # n - 1
-    assert apart.mean_variance == 1.0
-    single = replace(stability, rankings=(first,))
-    assert all(math.isnan(value) for value in (*single.variances, single.mean_variance))
-
-
 def test_many_blocks_have_few_numbers_and_nan_is_not_drawn() -> None:
     ranking = replace(
         located().stability.rankings[0],

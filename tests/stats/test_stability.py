@@ -10,7 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.conclusions import Ranking
-from equipoise.stats.stability import chance_overlap, rank_stability, top_overlap
+from equipoise.stats.stability import (
+    chance_overlap,
+    rank_stability,
+    score_variances,
+    top_overlap,
+)
 
 
 def ranking(*scores: float) -> Ranking:
@@ -162,3 +167,12 @@ def test_chance_overlap_is_hypergeometric() -> None:
     mean, p = chance_overlap([4, 3], 12, 2)
     assert mean == pytest.approx(1.0)
     assert p == pytest.approx(np.mean(np.array(shared) >= 2), abs=0.03)
+
+
+def test_a_variance_is_of_a_component_over_its_rankings() -> None:
+    assert score_variances([ranking(1, 2, 5), ranking(3, 2, 5)]) == (2.0, 0.0, 0.0)  # n - 1
+    assert all(math.isnan(value) for value in score_variances([ranking(1, 2)]))
+    assert score_variances([]) == ()
+    first, second = score_variances([ranking(1, math.nan), ranking(2, 1.0)])
+    assert first == 0.5
+    assert math.isnan(second)

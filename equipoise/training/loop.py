@@ -23,7 +23,6 @@ from equipoise.progress.bars import progress
 from equipoise.records import JSON
 from equipoise.training.data_parallel import (
     accelerator_for,
-    autocast_forward,
     sharing_forward_passes,
     sum_gradients,
 )

@@ -23,7 +23,7 @@ from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.tokenized import Passage, TokenizedContrast, TokenizedText
 from equipoise.inference.batches import Batches
 from equipoise.inference.forward import at_full_speed
-from equipoise.metrics.weighted import CLUSTER
+from equipoise.metrics.weighted import CLUSTER, mean_of
 from equipoise.records import JSON, Column, Metric
 from equipoise.stats.resample import Interval, bootstrap, bootstrap_means
 
@@ -146,7 +146,7 @@ def _bias(axis: str, margins: Column, targets: Sequence[str], *, seed: int) -> T
         # Contrasts about the same target term are not independent of each other.
         CLUSTER: _number(targets),
     }
-    margin, ss = bootstrap_means(columns, ["margin", "ss"], draws=DRAWS, seed=seed)
+    margin, ss = bootstrap([_MARGIN, _SS], columns, draws=DRAWS, seed=seed)
     return TypeBias(axis=axis, margin=margin, ss=ss, spread=float(margins.std()))
 
 
@@ -270,6 +270,8 @@ class HeldOutEvaluation:
         return SideEffectChange(effect=PERPLEXITY, change=percent, now=now)
 
 
+_MARGIN = Metric(name="margin", of=mean_of("margin"), unit="nats per token", source="mean")
+_SS = Metric(name="ss", of=mean_of("ss"), unit="%", source="mean", low=0.0, high=100.0)
 _MORE = Metric(
     name="more",
     of=lambda columns: float(columns["more"].sum() / columns["tokens"].sum()),

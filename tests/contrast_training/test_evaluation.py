@@ -23,6 +23,7 @@ from equipoise.contrast_training.evaluation import (
     SideEffectChange,
     margin_spreads,
     margins_of,
+    overall_bias,
 )
 from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.tokenized import (
@@ -313,3 +314,14 @@ def test_an_infinite_perplexity_can_be_written() -> None:
     assert change.as_json() == {
         "perplexity": None, "rise": None, "low": None, "high": None, "n": 4,
     }  # fmt: skip
+
+
+def test_overall_counts_every_contrast_once_and_no_interval_leaves_the_scale() -> None:
+    margins = np.array([1.0] * 5 + [-1.0])
+    few = [replace(ITEMS[k % len(ITEMS)], target=f"t{k % 3}") for k in range(6)]
+    overall = overall_bias(margins, few, seed=0)
+    assert overall.ss.value == pytest.approx(100 * 5 / 6)
+    assert overall.ss.n == 6
+    assert 0.0 <= overall.ss.low < overall.ss.value < overall.ss.high <= 100.0
+    record = overall.as_json()
+    assert (record["ss_low"], record["ss_high"]) == (overall.ss.low, overall.ss.high)

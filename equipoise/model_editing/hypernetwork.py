@@ -1,15 +1,18 @@
 """The editor: a hyper-network from a module's inputs and gradients to a shift of its weight.
 
 For each edited module it maps rows (input k, gradient g of the loss at the output), one per token,
-to wanted changes v of the output; the shift S of the weight is the ridge regression of v on k.
-Paper: Xu et al. 2025 (BiasEdit), whose editor is MALMEN (Tan, Zhang & Fu 2024), itself MEND's
-(Mitchell et al. 2022) with the rows joined by least squares; its training corrects faults of the
-released code. Each step shifts the base anew, never the model of the step before: the rows of an
-example are the same in every epoch, and the statistics that normalize them are of a single pass.
+to other rows (k~, g~); what shift these make is the method's. `Editor` is BiasEdit's: wanted
+changes v of the output, and the ridge regression of v on k.
+Papers: Mitchell et al. 2022 (MEND, whose shift is in `mitigate/mend.py`); Tan, Zhang & Fu 2024
+(MALMEN), which joins the rows by least squares; Xu et al. 2025 (BiasEdit), whose editor is
+MALMEN's. Training corrects faults of the released code. Each step shifts the base anew, never the
+model of the step before: the rows of an example are the same in every epoch, and the statistics
+that normalize them are of a single pass.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias, cast
+from typing import ClassVar, TypeAlias, cast
 
 import torch
 from jaxtyping import Float
@@ -34,13 +37,36 @@ _LAYERS = 2  # of a network, as in the paper
 _CONSTANT = 1e-7  # a feature that deviates by less than this share of its mean is constant
 
 
-class Editor(nn.Module):
-    """One network for each shape of module, and for each module a rate and a ridge weight.
+class ResidualLayer(nn.Module):
+    """x + scale * max(x A B + bias, 0) + shift, with a scale and a shift for each module.
 
-    `rank`: hidden features of a network's layer. `rate` scales the wanted changes at first; each
-    module learns its own. Before training the layers are the identity, so that an untrained editor
-    takes a step of size `rate` against the normalized gradient; at a rate of 0 it changes nothing.
+    B, bias and shift start at 0. Clamped and not `relu`: at 0 exactly, where every layer starts,
+    relu has the slope 0 in torch, and B would never be trained. Source: MALMEN's released code.
     """
+
+    def __init__(self, features: int, rank: int, modules: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.down = nn.Parameter(torch.randn(features, rank, generator=generator))
+        self.up = nn.Parameter(torch.zeros(rank, features))
+        self.bias = nn.Parameter(torch.zeros(features))
+        self.scale = nn.Parameter(torch.ones(modules, features))
+        self.shift = nn.Parameter(torch.zeros(modules, features))
+
+    def forward(self, joint: Joint, module: int) -> Joint:
+        """The rows after this layer, with the scale and shift of a module."""
+        raised = (joint @ self.down @ self.up + self.bias).clamp(min=0)
+        return joint + self.scale[module] * raised + self.shift[module]
+
+
+class Hypernetwork(nn.Module, ABC):
+    """A network for each shape of module, from rows (k, g) to rows (k~, g~), and a rate per module.
+
+    `rank`: hidden features of a network's layer. `rate`: of each module's shift at first, which a
+    subclass scales by `rates`; each module learns its own. Before training the layers are the
+    identity, so that (k~, g~) is the normalized (k, g).
+    """
+
+    layer: ClassVar[type[ResidualLayer]] = ResidualLayer
 
     def __init__(
         self, shapes: Sequence[tuple[int, int]], *, rank: int, rate: float, seed: int
@@ -54,10 +80,10 @@ class Editor(nn.Module):
         )
         generator = torch.Generator().manual_seed(seed)
         self.networks = nn.ModuleList(
-            _Network(sum(kind), list(shapes).count(kind), rank, generator) for kind in kinds
+            _Network(self.layer, sum(kind), list(shapes).count(kind), rank, generator)
+            for kind in kinds
         )
         self.rates = nn.Parameter(torch.full((len(shapes),), rate))
-        self.ridges = nn.Parameter(torch.zeros(len(shapes)))  # natural logarithms
 
     def observe(self, index: int, keys: Keys, gradients: Values) -> None:
         """Add rows of a module to the mean and deviation that its network normalizes by.
@@ -66,23 +92,43 @@ class Editor(nn.Module):
         """
         self._network(index).normalizer.observe(torch.cat([keys, gradients], -1))
 
-    def values(self, index: int, keys: Keys, gradients: Values) -> Values:
-        """How the output of a module should change at each row: -rate <k, k~> g~.
-
-        (k~, g~) is what the network makes of the normalized (k, g).
-        """
+    def transform(self, index: int, keys: Keys, gradients: Values) -> tuple[Keys, Values]:
+        """(k~, g~): what the network of a module makes of its normalized rows."""
         network = self._network(index)
         joint = network(torch.cat([keys, gradients], -1), self.assignments[index][1])
         new_keys, direction = joint.split([keys.shape[-1], gradients.shape[-1]], -1)
+        return new_keys, direction
+
+    @abstractmethod
+    def shift(self, index: int, keys: Keys, gradients: Values) -> Shift:
+        """The change of a module's weight (as [input, output]) for these rows."""
+
+    def _network(self, index: int) -> "_Network":
+        return cast(_Network, self.networks[self.assignments[index][0]])
+
+
+class Editor(Hypernetwork):
+    """BiasEdit's editor: the shift is a ridge regression, whose weight each module learns.
+
+    Untrained it takes a step of size `rate` against the normalized gradient; at a rate of 0 it
+    changes nothing.
+    """
+
+    def __init__(
+        self, shapes: Sequence[tuple[int, int]], *, rank: int, rate: float, seed: int
+    ) -> None:
+        super().__init__(shapes, rank=rank, rate=rate, seed=seed)
+        self.ridges = nn.Parameter(torch.zeros(len(shapes)))  # natural logarithms
+
+    def values(self, index: int, keys: Keys, gradients: Values) -> Values:
+        """How the output of a module should change at each row: -rate <k, k~> g~."""
+        new_keys, direction = self.transform(index, keys, gradients)
         values: Tensor = -self.rates[index] * (keys * new_keys).sum(-1, keepdim=True) * direction
         return values
 
     def shift(self, index: int, keys: Keys, gradients: Values) -> Shift:
         """The change of a module's weight (as [input, output]) for these rows."""
         return solve_ridge(keys, self.values(index, keys, gradients), self.ridges[index].exp())
-
-    def _network(self, index: int) -> "_Network":
-        return cast(_Network, self.networks[self.assignments[index][0]])
 
 
 def solve_ridge(keys: Keys, values: Values, ridge: Float[Tensor, ""]) -> Shift:
@@ -111,11 +157,18 @@ def regress(
 class _Network(nn.Module):
     """Residual layers over normalized rows, shared by all modules of the same shape."""
 
-    def __init__(self, features: int, modules: int, rank: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        layer: type[ResidualLayer],
+        features: int,
+        modules: int,
+        rank: int,
+        generator: torch.Generator,
+    ) -> None:
         super().__init__()
         self.normalizer = _Normalizer(features)
         self.layers = nn.ModuleList(
-            _Layer(features, rank, modules, generator) for _ in range(_LAYERS)
+            layer(features, rank, modules, generator) for _ in range(_LAYERS)
         )
 
     def forward(self, joint: Joint, module: int) -> Joint:
@@ -123,26 +176,6 @@ class _Network(nn.Module):
         for layer in self.layers:
             joint = layer(joint, module)
         return joint
-
-
-class _Layer(nn.Module):
-    """x + scale * max(x A B + bias, 0) + shift, with a scale and a shift for each module.
-
-    B, bias and shift start at 0. Clamped and not `relu`: at 0 exactly, where every layer starts,
-    relu has the slope 0 in torch, and B would never be trained.
-    """
-
-    def __init__(self, features: int, rank: int, modules: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.down = nn.Parameter(torch.randn(features, rank, generator=generator))
-        self.up = nn.Parameter(torch.zeros(rank, features))
-        self.bias = nn.Parameter(torch.zeros(features))
-        self.scale = nn.Parameter(torch.ones(modules, features))
-        self.shift = nn.Parameter(torch.zeros(modules, features))
-
-    def forward(self, joint: Joint, module: int) -> Joint:
-        raised = (joint @ self.down @ self.up + self.bias).clamp(min=0)
-        return joint + self.scale[module] * raised + self.shift[module]
 
 
 class _Normalizer(nn.Module):
@@ -179,8 +212,8 @@ class _Normalizer(nn.Module):
         return scaled.to(rows.dtype)
 
 
-def train_editor(
-    editor: Editor,
+def train_editor(  # noqa: PLR0913
+    editor: Hypernetwork,
     edit_rows: EditRows,
     loss_parts: LossParts,
     *,
@@ -188,9 +221,12 @@ def train_editor(
     schedule: Schedule,
     device: torch.device,
     key: str,
+    edit_size: int = 0,
 ) -> Trained:
     """Train the editor in place; the edited model, on `device`, is left as it was.
 
+    `edit_size`: examples that make a shift; a step's loss is the mean over its shifts. 0: all of
+    the step's examples make one.
     `key` names all that the result depends on, by which a killed training is resumed.
     Raises `ModelError` naming the step when a loss or a gradient is not finite, `RecipeError` in
     several processes: the rows of a shift are read by hooks, which see one process's share.
@@ -204,7 +240,7 @@ def train_editor(
         editor,
         dict(editor.named_parameters()),
         examples=examples,
-        loss=_editor_loss(editor, edit_rows, loss_parts, device),
+        loss=_editor_loss(editor, edit_rows, loss_parts, device, edit_size),
         schedule=schedule,
         key=key,
     )
@@ -233,12 +269,16 @@ def solve_shifts(
 
 
 def _editor_loss(
-    editor: Editor, edit_rows: EditRows, loss_parts: LossParts, device: torch.device
+    editor: Hypernetwork,
+    edit_rows: EditRows,
+    loss_parts: LossParts,
+    device: torch.device,
+    edit_size: int,
 ) -> Loss:
     """The loss of a step: of the model shifted as the editor says for the step's examples."""
 
-    def loss(_: nn.Module, examples: Tensor, step: int) -> Tensor:
-        batch = examples.tolist()
+    def edit_loss(batch: Sequence[int], step: int) -> Tensor:
+        """The loss of the model with the shift that these examples make."""
         shifts = [
             editor.shift(
                 index, torch.cat([keys for keys, _ in rows]), torch.cat([by for _, by in rows])
@@ -260,6 +300,10 @@ def _editor_loss(
         products = [(shift * gradient.to(shift.device)).sum() for shift, gradient in pairs]
         carried = torch.stack(products).sum()
         return carried + (value.to(carried.device) - carried.detach())
+
+    def loss(_: nn.Module, examples: Tensor, step: int) -> Tensor:
+        edits = torch.split(examples, edit_size or len(examples))
+        return torch.stack([edit_loss(edit.tolist(), step) for edit in edits]).mean()
 
     return loss
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from transformers.pytorch_utils import Conv1D
 
 from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.models.anatomy import blocks, mlp_output
+from equipoise.models.anatomy import blocks, mlp, mlp_output
 from equipoise.models.kernels import exact_device
 
 #: Inputs [row, input] of a module and a loss's gradients at its outputs [row, output], float32.
@@ -27,19 +27,23 @@ _LAST = 3  # blocks that are edited unless others are named
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetModules:
-    """Output projections of a model: Linear layers, or GPT-2's Conv1D."""
+    """Projections of a model's feed-forward parts: Linear layers, or GPT-2's Conv1D."""
 
     blocks: tuple[int, ...]  # counted from 0
     names: tuple[str, ...]  # of the weights
     modules: tuple[nn.Module, ...]
 
     @property
+    def matrices(self) -> tuple[Tensor, ...]:
+        """The weight of each module as [input, output], not copied."""
+        return tuple(
+            transpose_linear(module, module.get_parameter("weight")) for module in self.modules
+        )
+
+    @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """Inputs and outputs of each module."""
-        matrices = [
-            transpose_linear(module, module.get_parameter("weight")) for module in self.modules
-        ]
-        return tuple((matrix.shape[0], matrix.shape[1]) for matrix in matrices)
+        return tuple((matrix.shape[0], matrix.shape[1]) for matrix in self.matrices)
 
     def weights(self, shifts: Sequence[Tensor]) -> dict[str, Tensor]:
         """The shifted weights by name, added in float32, in the model's own dtype, on the CPU."""
@@ -53,12 +57,18 @@ class TargetModules:
         return shifted_weights
 
 
-def select_target_modules(model: LanguageModel, numbers: Sequence[int] | None) -> TargetModules:
-    """The output projections of the feed-forward part of some blocks.
+def select_target_modules(
+    model: LanguageModel,
+    numbers: Sequence[int] | None,
+    *,
+    projections: Literal["output", "all"] = "output",
+) -> TargetModules:
+    """The projections of the feed-forward part of some blocks: the output's, or all of them.
 
     `numbers`: blocks counted from 0, below 0 from the last; None: the last three, or all of a
     smaller model. Raises `RecipeError` for a block that does not exist or is named twice, and
-    `ModelError` for a module without a plain weight.
+    `ModelError` for a feed-forward part without a single output projection, or a module without a
+    plain weight.
     """
     count = len(blocks(model.module))
     wanted = tuple(range(max(0, count - _LAST), count)) if numbers is None else tuple(numbers)
@@ -68,18 +78,25 @@ def select_target_modules(model: LanguageModel, numbers: Sequence[int] | None) -
             f"blocks must be different numbers from {-count} to {count - 1} in {model.identity}, "
             f"got {list(wanted)}; name others"
         )
-    modules = tuple(mlp_output(model.module, block) for block in chosen)
-    for block, module in zip(chosen, modules, strict=True):
-        if not isinstance(module, nn.Linear | Conv1D):
+    modules = []
+    for block in chosen:
+        output = mlp_output(model.module, block)
+        if not isinstance(output, nn.Linear | Conv1D):
             raise ModelError(
                 f"the mlp output of block {block} of {model.identity} must be a Linear or a "
-                f"Conv1D, got {type(module).__name__}; take the model plain and not quantized"
+                f"Conv1D, got {type(output).__name__}; take the model plain and not quantized"
             )
+        inner = [part for whole in mlp(model.module, block) for part in whole.modules()]
+        modules += [
+            part
+            for part in inner
+            if part is output or (projections == "all" and isinstance(part, nn.Linear | Conv1D))
+        ]
     names = {id(parameter): name for name, parameter in model.module.named_parameters()}
     return TargetModules(
         blocks=chosen,
         names=tuple(names[id(module.get_parameter("weight"))] for module in modules),
-        modules=modules,
+        modules=tuple(modules),
     )
 
 

@@ -158,7 +158,9 @@ def test_mitigation(name: str) -> None:
     needed = NEEDED.get(name, {})
     known = options_of(build(Mitigation, name, needed))
     smaller: dict[str, JSON] = {"steps": 2, "epochs": 1, "limit": 2, "prefixes": 1}
-    if "retention_weight" in known:  # the network of BiasEdit has 1,920 by default
+    smaller |= {"edit_size": 8, "value_steps": 2}
+    # the networks of BiasEdit and MEND have 1,920 by default
+    if "retention_weight" in known or "locality_weight" in known:
         smaller["rank"] = 32
     if "training" in known:  # on rows
         smaller["training"] = {"epochs": 1, "rank": 2, "learning_rate": 1e-2}

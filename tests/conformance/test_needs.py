@@ -31,9 +31,11 @@ def quick(name: str) -> Mitigation:
     """The method with the fewest steps."""
     needed = NEEDED.get(name, {})
     known = options_of(build(Mitigation, name, needed))
-    smaller: dict[str, JSON] = {"steps": 2, "epochs": 1}
-    if "retention_weight" in known:
+    smaller: dict[str, JSON] = {"steps": 2, "epochs": 1, "edit_size": 8, "value_steps": 2}
+    if "retention_weight" in known or "locality_weight" in known:
         smaller["rank"] = 32
+    if "value_steps" in known:
+        smaller["prefixes"] = 0
     if "training" in known:
         smaller["training"] = {"epochs": 1, "rank": 2, "learning_rate": 1e-2}
         smaller |= {"attributor": "loss", "most_rise": None}

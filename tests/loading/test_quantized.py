@@ -23,8 +23,10 @@ from equipoise.loading.load import load
 from equipoise.loading.merge import merge
 from equipoise.mitigate.bias_edit import BiasEdit
 from equipoise.mitigate.bias_unlearn import BiasUnlearn
+from equipoise.mitigate.dama import Dama
 from equipoise.mitigate.full_finetune import FullFinetune
 from equipoise.mitigate.lftf import Lftf
+from equipoise.mitigate.mend import Mend
 from equipoise.mitigate.transfer import Transfer
 from equipoise.models.quantization import (
     check_arithmetic,
@@ -98,9 +100,9 @@ def test_plain_weights_are_called_by_their_dtype() -> None:
     assert "quantization" not in model.info
 
 
-@pytest.mark.parametrize("method", [Lftf(), FullFinetune(), BiasEdit()])
+@pytest.mark.parametrize("method", [Lftf(), FullFinetune(), BiasEdit(), Mend(), Dama()])
 def test_methods_that_change_weights_refuse_before_any_work(
-    method: Lftf | FullFinetune | BiasEdit,
+    method: Lftf | FullFinetune | BiasEdit | Mend | Dama,
 ) -> None:
     model = stating(STATED["bitsandbytes 4-bit"])
     with pytest.raises(ModelError, match=r"\(bitsandbytes 4-bit\) and take no gradients"):

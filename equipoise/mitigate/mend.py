@@ -57,8 +57,8 @@ class Mend(Mitigation):
     edit_rate: Annotated[float, Field(gt=0)] = 1e-4
     #: of alpha; as the paper
     rate_learning_rate: Annotated[float, Field(gt=0, le=1e30)] = 1e-4
-    #: of the editor (Adam); paper: 1e-6, over up to 100,000 edits
-    learning_rate: Annotated[float, Field(gt=0, le=1e30)] = 1e-4
+    #: of the editor (Adam); as the paper, which makes up to 100,000 edits
+    learning_rate: Annotated[float, Field(gt=0, le=1e30)] = 1e-6
     epochs: Annotated[int, Field(ge=1)] = 5  # over the prompts, in training
     #: edits per step of training, each of the original model; as the paper
     batch_size: Annotated[int, Field(ge=1)] = 10
@@ -99,9 +99,9 @@ class Mend(Mitigation):
                 edit_weight=self.edit_weight,
                 locality_weight=self.locality_weight,
             )
-            editor = _MendEditor(targets.shapes, method=self, seed=seed)
-            editor.to(exact_device(model.module.device))
             size = self.edit_size or edits.count
+            editor = _MendEditor(targets.shapes, method=self, size=size, seed=seed)
+            editor.to(exact_device(model.module.device))
             trained = train_editor(
                 editor,
                 edits.rows,
@@ -150,16 +150,19 @@ class _MendLayer(ResidualLayer):
 
 
 class _MendEditor(Hypernetwork):
-    """MEND's editor: the shift is -alpha * sum over rows of u~ d~', as [input, output].
+    """MEND's editor: the shift is -alpha / size * sum over rows of u~ d~', as [input, output].
 
-    The released code adds it, and so has to learn the sign. `rates` times `gain` is alpha: Adam
-    moves a parameter by about its learning rate, so that alpha moves `gain` times as far.
+    The released code adds it, and so has to learn the sign. `size`: prompts that make an edit, over
+    which it is a mean. `rates` times `gain` is alpha: Adam moves a parameter by about its learning
+    rate, so that alpha moves `gain` times as far.
     """
 
     layer = _MendLayer
 
-    def __init__(self, shapes: Sequence[tuple[int, int]], *, method: Mend, seed: int) -> None:
-        self.gain = method.rate_learning_rate / method.learning_rate
+    def __init__(
+        self, shapes: Sequence[tuple[int, int]], *, method: Mend, size: int, seed: int
+    ) -> None:
+        self.size, self.gain = size, method.rate_learning_rate / method.learning_rate
         super().__init__(shapes, rank=method.rank, rate=method.edit_rate / self.gain, seed=seed)
 
     @property
@@ -172,7 +175,7 @@ class _MendEditor(Hypernetwork):
     ) -> Float[Tensor, "key value"]:
         """The change of a module's weight for rows of inputs u and gradients d."""
         new_keys, direction = self.transform(index, keys, gradients)
-        shift: Tensor = -self.alphas[index] * (new_keys.T @ direction)
+        shift: Tensor = -self.alphas[index] / self.size * (new_keys.T @ direction)
         return shift
 
 

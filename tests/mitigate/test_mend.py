@@ -51,7 +51,7 @@ def model() -> LanguageModel:
 
 
 def test_an_untrained_editor_takes_a_step_against_the_normalized_gradient() -> None:
-    editor = _MendEditor([(2, 2)], method=replace(QUICK, edit_rate=0.25), seed=0)
+    editor = _MendEditor([(2, 2)], method=replace(QUICK, edit_rate=0.25), size=1, seed=0)
     keys = torch.tensor([[1.0, 2.0], [3.0, 2.0]])
     gradients = torch.tensor([[4.0, 0.0], [0.0, 2.0]])
     editor.observe(0, keys, gradients)
@@ -65,7 +65,7 @@ def test_an_untrained_editor_takes_a_step_against_the_normalized_gradient() -> N
 
 
 def test_a_layer_clamps_after_its_scale_and_shift() -> None:
-    editor = _MendEditor([(1, 1), (1, 1)], method=QUICK, seed=0)
+    editor = _MendEditor([(1, 1), (1, 1)], method=QUICK, size=1, seed=0)
     layer = editor.networks[0].layers[0]  # type: ignore[index, union-attr]
     with torch.no_grad():
         layer.down.copy_(torch.ones(2, 4))
@@ -81,7 +81,7 @@ def test_a_layer_clamps_after_its_scale_and_shift() -> None:
 
 def test_alpha_0_leaves_every_bit(model: LanguageModel) -> None:
     targets = select_target_modules(model, None, projections="all")
-    editor = _MendEditor(targets.shapes, method=QUICK, seed=0)
+    editor = _MendEditor(targets.shapes, method=QUICK, size=1, seed=0)
     with torch.no_grad():
         editor.rates.zero_()
     shifts = [
@@ -98,7 +98,7 @@ def test_alpha_has_the_slope_of_finite_differences(target: str) -> None:
     model.module.double()
     with frozen(model.module):
         edits = prompt_edits(model, target=target)
-        editor = _MendEditor(edits.targets.shapes, method=QUICK, seed=0).double()
+        editor = _MendEditor(edits.targets.shapes, method=QUICK, size=1, seed=0).double()
 
         def rows(batch: Sequence[int]) -> list[list[Rows]]:
             return [[(u.double(), d.double()) for u, d in part] for part in edits.rows(batch)]
@@ -163,7 +163,7 @@ def test_edits_do_what_they_are_asked(model: LanguageModel, target: str) -> None
 def test_an_edit_of_all_prompts_at_once_is_the_sum_of_their_shifts(model: LanguageModel) -> None:
     """The editor's shift is a sum over rows, so that all at once is each of the original model."""
     edits = prompt_edits(model)
-    editor = _MendEditor(edits.targets.shapes, method=QUICK, seed=0)
+    editor = _MendEditor(edits.targets.shapes, method=QUICK, size=1, seed=0)
     (whole,) = edits.rows(range(edits.count))
     parts = [part for number in range(edits.count) for part in edits.rows([number])]
     for index, rows in enumerate(whole):

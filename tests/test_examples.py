@@ -191,6 +191,18 @@ def test_hellaswag_on_a_tiny_model(model: Path, tmp_path: Path) -> None:
         plan(Recipe.from_yaml(tmp_path / "recipe.yaml"))
 
 
+@pytest.mark.thorough
+@pytest.mark.usefixtures("data_folder")
+def test_the_tables_of_lftf_can_be_planned(model: Path, tmp_path: Path) -> None:
+    text = (FOLDER / "lftf.yaml").read_text().replace("- ../models/reference-12m", f"- {model}")
+    (tmp_path / "recipe.yaml").write_text(text)
+    steps = plan(Recipe.from_yaml(tmp_path / "recipe.yaml"))
+    fitted = {step.mitigation.name for step in steps.of("fit") if step.mitigation}
+    editors = {"dama", "rome", "r_rome", "memit", "mend"}
+    assert fitted == {"lftf", "full_finetune", "prompt_debias", *editors}
+    assert steps.left_out == ()
+
+
 @pytest.mark.slow
 def test_hellaswag_on_a_planted_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Less that is unkind, in another register; and what is said of whom is no more alike."""

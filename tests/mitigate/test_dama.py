@@ -35,6 +35,7 @@ def model() -> LanguageModel:
     return tiny_model()
 
 
+@pytest.mark.thorough  # scikit-learn takes a second to import
 @pytest.mark.parametrize("count", [0, 1, 5])
 @pytest.mark.parametrize("kind", ["pls", "random"])
 def test_the_projection_is_symmetric_idempotent_and_of_rank_d_minus_n(
@@ -51,6 +52,7 @@ def test_the_projection_is_symmetric_idempotent_and_of_rank_d_minus_n(
     assert int(torch.linalg.matrix_rank(projection)) == 9 - count
 
 
+@pytest.mark.thorough  # scikit-learn takes a second to import
 def test_the_first_direction_is_that_of_the_largest_covariance() -> None:
     """The first weight of partial least squares is a singular vector, computed here by itself."""
     outputs, contrast = drawn(20, 9), drawn(20, 9, seed=1)
@@ -60,6 +62,7 @@ def test_the_first_direction_is_that_of_the_largest_covariance() -> None:
     assert abs(float(direction @ torch.from_numpy(left[:, 0]))) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.thorough  # scikit-learn takes a second to import
 def test_directions_that_do_not_predict_the_contrast_stay() -> None:
     outputs = drawn(40, 6)
     contrast = torch.outer(outputs[:, 2], drawn(6, seed=1))
@@ -73,6 +76,7 @@ def test_directions_that_do_not_predict_the_contrast_stay() -> None:
     assert abs(float(basis[2, 0])) == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.thorough  # scikit-learn takes a second to import
 def test_less_to_predict_gives_fewer_directions() -> None:
     outputs = drawn(20, 9)
     still = torch.ones(20, 9, dtype=torch.float64)  # the same contrast after every prompt

@@ -67,7 +67,7 @@ class Dama(Mitigation):
     covariance_weight: Annotated[float, Field(gt=0)] = 20_000.0  # as the paper
     #: texts of 5 tokens, and as many of 10, which the model writes and a prompt is put after
     prefixes: Annotated[int, Field(ge=0)] = 5
-    value_steps: Annotated[int, Field(ge=1)] = 20  # of Adam, for each value; as the paper
+    value_steps: Annotated[int, Field(ge=2)] = 20  # losses, for each value; as the paper
     value_rate: Annotated[float, Field(gt=0)] = 0.5  # of Adam, for each value; as the paper
     clamp: Annotated[float, Field(gt=0)] = 4.0  # longest change, in lengths of the value before
 

@@ -144,7 +144,7 @@ def test_layers_are_projected_one_after_another_from_the_lowest() -> None:
 
 @pytest.mark.parametrize(("blocks", "chosen"), [(1, [0]), (2, [1]), (6, [4, 5])])
 def test_the_blocks_are_the_papers_share_of_the_depth(blocks: int, chosen: list[int]) -> None:
-    method = replace(QUICK, components=0, value_steps=1, covariance="identity")
+    method = replace(QUICK, components=0, value_steps=2, covariance="identity")
     supply = replace(SUPPLY, prompts=SUPPLY.prompts[:2])
     report = method.fit(tiny_model(blocks=blocks), supply, seed=0).info.report
     assert report["blocks"] == chosen

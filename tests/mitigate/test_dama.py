@@ -151,6 +151,7 @@ def test_the_blocks_are_the_papers_share_of_the_depth(blocks: int, chosen: list[
     assert report["covariance"] == "identity"
 
 
+@pytest.mark.thorough  # scikit-learn takes a second to import
 def test_more_components_than_prompts_are_refused_and_the_default_fits(
     model: LanguageModel,
 ) -> None:

@@ -1,5 +1,6 @@
 """A small study that runs in a few seconds, and how a store's bytes are compared."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +35,8 @@ SHARD = 25  # examples; less than are measured
 
 #: What no result depends on: when things were done, and by whom.
 LEFT_OUT = {"log.jsonl", "locks"}
+#: Seconds and memory, of a report.
+COSTS = re.compile(rb'<section id="costs">.*?</section>', re.DOTALL)
 
 
 @pytest.fixture(scope="session")
@@ -74,9 +77,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory, base_plan: Plan) -> Path:
 
 
 def stored(folder: Path) -> dict[str, bytes]:
-    """Every file of a store that is a result, by its path."""
+    """Every file of a store that is a result, by its path; a report without what it cost."""
     return {
-        file.relative_to(folder).as_posix(): file.read_bytes()
+        file.relative_to(folder).as_posix(): COSTS.sub(b"", file.read_bytes())
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file.relative_to(folder).parts[0] not in LEFT_OUT
     }

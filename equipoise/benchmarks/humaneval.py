@@ -15,8 +15,9 @@ from equipoise.data import code_tasks as official
 from equipoise.data.code_tasks import CodeProblem
 from equipoise.records import OPTIONS, DataUse, Generation, Outcome
 
-#: Where a function ends: what the paper stops writing at (section 2.2).
-_ENDS: Final = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
+#: Where a function ends: what the paper stops writing at (section 2.2), and the end of a block of
+#: Markdown, which the paper's models did not write.
+_ENDS: Final = ("\nclass", "\ndef", "\n#", "\nif", "\nprint", "\n```")
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

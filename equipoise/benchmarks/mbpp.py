@@ -60,7 +60,8 @@ class Mbpp(RunsPrograms, Benchmark[CodeProblem, str]):
 
     def outcome(self, example: CodeProblem, responses: Sequence[str]) -> Outcome:
         """`pass_at_K` and the share of each failure, in [0, 1]; the text is what was run first."""
-        written = [fenced_code(text) or cut_at(text, ("[DONE]",)) for text in responses]
+        ended = [cut_at(text, ("[DONE]",)) for text in responses]
+        written = [fenced_code(text) or text for text in ended]
         tests = "\n".join(example.tests)
         values = self.values([f"{example.setup}\n{code}\n{tests}\n" for code in written])
         return Outcome(example=example.id, values=values, groups=example.groups, text=written[0])

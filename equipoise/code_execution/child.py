@@ -1,34 +1,43 @@
 """What runs a program, in a process of its own: limits first, then the program, then a report.
 
-Started by `execution`, with Python alone and none of this package: `child.py PROGRAM SECONDS MB`,
-in a temporary folder, with a file for the report as standard output.
+Started by `execution`, with Python alone and none of this package: `child.py PROGRAM SECONDS MB
+PATIENCE`, in a temporary folder, with a file for the report as standard output. PATIENCE is in
+seconds by the clock.
 """
 
+import _posixsubprocess
 import ctypes
+import fcntl
 import json
 import os
 import resource
 import runpy
+import signal
+import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
 
 _NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000  # CLONE_NEWUSER, CLONE_NEWNET of Linux
 _MOST_BYTES_WRITTEN = 16 * 2**20  # of a file
-#: Audit events that are refused: the network, other processes, and files of others.
+#: Audit events that are refused: the network and other processes.
 _REFUSED = (
     "socket.", "subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.kill",
-    "os.killpg", "os.posix_spawn", "os.spawn", "os.chmod", "os.chown", "pty.spawn",
+    "os.killpg", "os.posix_spawn", "os.spawn", "os.chown", "pty.spawn",
 )  # fmt: skip
-_CHANGES = (
-    "os.remove",
-    "os.rename",
-    "os.rmdir",
-    "os.mkdir",
-    "os.link",
-    "os.symlink",
-    "os.truncate",
-)
+#: Audit events that change files: for each file the places of its path and of the descriptor of the
+#: folder that the path is relative to, among the event's arguments.
+_CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
+    "os.remove": ((0, 1),),
+    "os.rmdir": ((0, 1),),
+    "os.mkdir": ((0, 2),),
+    "os.chmod": ((0, 2),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.link": ((0, 2), (1, 3)),
+    "os.symlink": ((1, 2),),
+    "os.truncate": ((0, None),),
+    "sqlite3.connect": ((0, None),),
+}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -51,29 +60,56 @@ def _leave_network() -> None:
         ctypes.CDLL(None, use_errno=True).unshare(_NEW_USER | _NEW_NETWORK)
 
 
+def _path_of(descriptor: int) -> str:
+    """Where an open file or folder is; "" where the system does not say."""
+    try:
+        if sys.platform == "linux":
+            return os.readlink(f"/proc/self/fd/{descriptor}")
+        return os.fsdecode(fcntl.fcntl(descriptor, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0"))
+    except (AttributeError, OSError):
+        return ""
+
+
+def _is_outside(folder: str, path: object, relative_to: object = None) -> bool:
+    """Whether a path, or an open file, lies elsewhere; `relative_to`: a folder's descriptor."""
+    if isinstance(path, int):
+        place = _path_of(path)
+    elif isinstance(path, str | bytes | os.PathLike):
+        named = os.fsdecode(path)
+        if isinstance(relative_to, int) and relative_to >= 0:
+            # an absolute path stays as it is
+            named = os.path.join(_path_of(relative_to) or os.sep, named)
+        place = os.path.realpath(named)
+    else:
+        return True
+    # the folder itself is opened for a file without a name
+    return place not in (folder, os.devnull) and not place.startswith(folder + os.sep)
+
+
 def _refuse_outside(folder: str) -> None:
     """Refuse what `_REFUSED` names, and to change anything outside the folder, until the end."""
 
-    def outside(path: object) -> bool:
-        if not isinstance(path, str | bytes | os.PathLike):
-            return True  # a descriptor, of which the place is not known
-        place = os.path.realpath(os.fsdecode(path))
-        return place != os.devnull and not place.startswith(folder + os.sep)
-
     def audit(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "socket.__new__" and arguments[1] == socket.AF_UNIX:
+            return  # a pair within the process, as asyncio has; to connect to another is refused
         if event.startswith(_REFUSED):
             raise PermissionError(f"a program that is tested must not use {event}")
         if event == "open":
             path, _mode, flags = arguments
             writes = isinstance(flags, int) and flags & _WRITING
-            if writes and not isinstance(path, int) and outside(path):
+            if writes and not isinstance(path, int) and _is_outside(folder, path):
                 raise PermissionError(f"a program that is tested must not write {path!r}")
         elif event in _CHANGES and any(
-            outside(path) for path in arguments[:2] if not isinstance(path, int)
+            _is_outside(folder, arguments[path], None if base is None else arguments[base])
+            for path, base in _CHANGES[event]
         ):
             raise PermissionError(f"a program that is tested must not use {event} elsewhere")
 
+    def fork_exec(*_: object) -> NoReturn:
+        raise PermissionError("a program that is tested must not use other processes")
+
     sys.addaudithook(audit)
+    _posixsubprocess.fork_exec = fork_exec  # multiprocessing uses it, and no event tells of it
 
 
 def _run(file: str) -> tuple[str, str]:
@@ -86,7 +122,8 @@ def _run(file: str) -> tuple[str, str]:
     except (MemoryError, RecursionError) as error:
         return "memory", type(error).__name__
     try:
-        runpy.run_path(file, run_name="__main__")
+        # not as "__main__": what a program does when it is called is not what is tested
+        runpy.run_path(file, run_name="program")
     except AssertionError as error:
         return "assertion", str(error)
     except MemoryError:
@@ -96,8 +133,10 @@ def _run(file: str) -> tuple[str, str]:
     return "passed", ""
 
 
-def main(file: str, seconds: str, megabytes: str) -> NoReturn:
+def main(file: str, seconds: str, megabytes: str, patience: str) -> NoReturn:
     """Run the file and write its ending; never returns, whatever the program has started."""
+    # where the process that started this one is killed, nobody else ends a program that waits
+    signal.setitimer(signal.ITIMER_REAL, float(patience))
     report, null = os.dup(1), os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)

@@ -52,13 +52,17 @@ def run_program(source: str, *, seconds: int, megabytes: int) -> Ending:
             "programs that a model wrote run only where the system limits them, got "
             f"'{sys.platform}'; run on Linux or macOS"
         )
+    patience = seconds * _PATIENCE
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as report:
         inside = Path(folder, "inside")
         inside.mkdir()
         file = Path(folder, "program.py")
         file.write_bytes(source.encode("utf-8", "surrogatepass"))
         process = subprocess.Popen(
-            [sys.executable, "-I", "-B", "-X", "utf8", _CHILD, file, str(seconds), str(megabytes)],
+            [
+                *(sys.executable, "-I", "-B", "-X", "utf8", _CHILD, file),
+                *map(str, (seconds, megabytes, patience)),
+            ],
             cwd=inside,
             env={"HOME": str(inside), "TMPDIR": str(inside), "OMP_NUM_THREADS": "1"},
             stdin=subprocess.DEVNULL,
@@ -67,7 +71,7 @@ def run_program(source: str, *, seconds: int, megabytes: int) -> Ending:
             start_new_session=True,
         )
         try:
-            status = process.wait(timeout=seconds * _PATIENCE)
+            status = process.wait(timeout=patience)
         except subprocess.TimeoutExpired:
             return Ending(kind="timeout", message="")
         finally:
@@ -85,6 +89,7 @@ def _read_ending(report: bytes, status: int) -> Ending:
         kind, message = json.loads(report)
         if kind in get_args(Kind):
             return Ending(kind=kind, message=str(message))
-    if -status in (signal.SIGXCPU, signal.SIGKILL):  # what the limit of processor time sends
+    # what the limits of processor time and of the clock send
+    if -status in (signal.SIGXCPU, signal.SIGKILL, signal.SIGALRM):
         return Ending(kind="timeout", message="")
     return Ending(kind="crash", message=f"exit status {status}")

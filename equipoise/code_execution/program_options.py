@@ -11,7 +11,8 @@ from equipoise.code_execution.execution import FAILURES, run_program
 from equipoise.metrics import pass_at_k
 from equipoise.records import OPTIONS, Generation, Metric
 
-_FENCED: Final = re.compile(r"```[a-zA-Z0-9]*[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
+_FENCED: Final = re.compile(r"```[^\n`]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
+_INDENTED: Final = re.compile(r"\s*^(?: {2}|\t)[ \t]*[^\s`]", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
@@ -74,7 +75,7 @@ class RunsPrograms:
 
     def described(self, shots: int) -> str:
         """What a reader must know beside the numbers."""
-        how = "greedily" if self.temperature is None and self.samples == 1 else "by sampling"
+        how = "by sampling" if self.temperature or self.samples > 1 else "greedily"
         return (
             f"{shots} solved problems were shown before each; {self.samples} programs a problem, "
             f"written {how}, each run for at most {self.seconds} s of processor time in "
@@ -83,8 +84,12 @@ class RunsPrograms:
 
 
 def fenced_code(text: str) -> str | None:
-    """What stands in the first code block of Markdown, as chat models answer; None without any."""
-    block = _FENCED.search(text)
+    """What stands in the first code block of Markdown, as chat models answer; None without any.
+
+    None, too, for a text that begins with an indented line: it goes on with a function, and what
+    comes in blocks after its end is not about it.
+    """
+    block = None if _INDENTED.match(text) else _FENCED.search(text)
     return None if block is None else block[1]
 
 

@@ -49,6 +49,10 @@ def test_options_that_do_not_go_together(options: dict[str, object], message: st
         ("    return a + b\n\n\ndef other(:\n", "pass_at_1"),  # what follows the function is cut
         ("Sure:\n```python\n    return a + b\n```\nDone.", "pass_at_1"),
         ("```python\ndef join0(a, b):\n    return math.fsum((a, b))\n```", "pass_at_1"),
+        # a block after the function, or its end, is none of it
+        ("    return a + b\n\n```python\njoin0 = None\n```\n", "pass_at_1"),
+        ("\n    return a + b\n```", "pass_at_1"),
+        (" Sure:\n  ```python\n    return a + b\n  ```", "pass_at_1"),
         ("    return a - b\n", "assertion"),
         ("    return a +\n", "syntax"),
         ("    return other(a)\n", "error"),
@@ -61,6 +65,35 @@ def test_answers_to_humaneval(written: str, kind: str) -> None:
     assert {name for name, value in outcome.values.items() if value} == {kind}
     assert outcome.text is not None
     assert outcome.text.startswith("import math\n\n\ndef join0(")
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    "written",
+    [
+        "def check(a, b):\n    return a + b\n[DONE]\n\n```python\ncheck = None\n```",
+        "```python\ndef check(a, b):\n    return a + b\n[DONE]\n```",
+        "```\ndef check(a, b):\n    return a + b\n```\n[DONE]",
+    ],
+)
+def test_answers_to_mbpp(written: str) -> None:
+    benchmark = Mbpp(allow_code=True)
+    outcome = benchmark.outcome(benchmark.examples("test")[0], [written])
+    assert {name for name, value in outcome.values.items() if value} == {"pass_at_1"}
+
+
+@pytest.mark.parametrize(
+    ("options", "how"),
+    [
+        ({}, "greedily"),
+        ({"temperature": 0}, "greedily"),
+        ({"temperature": 0.2}, "by sampling"),
+        ({"samples": 2}, "by sampling"),
+    ],
+)
+def test_how_programs_were_written_is_said(options: dict[str, float], how: str) -> None:
+    (remark,) = HumanEval(allow_code=True, **options).remarks("test")  # type: ignore[arg-type]
+    assert f"written {how}, each" in remark
 
 
 @pytest.mark.usefixtures("folder")

@@ -1,6 +1,8 @@
 """Programs of our own, harmless ones, each ending in another way."""
 
+import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -62,12 +64,17 @@ def test_a_program_has_a_folder_and_no_environment(monkeypatch: pytest.MonkeyPat
         "open({file!r}, 'w')",
         "import os; os.remove({file!r})",
         "import os; os.rename({file!r}, 'a')",
+        "import os; os.remove('precious', dir_fd=os.open({folder!r}, os.O_RDONLY))",
+        "import os; os.truncate({file!r}, 0)",
+        "import os; os.chmod(os.open({file!r}, os.O_RDONLY), 0)",
+        "import shutil; shutil.rmtree({folder!r})",
+        "import sqlite3; sqlite3.connect({file!r})",
     ],
 )
 def test_files_of_others_are_not_written(attempt: str, tmp_path: Path) -> None:
     file = tmp_path / "precious"
     file.write_text("kept")
-    ended = ending(attempt.format(file=str(file)))
+    ended = ending(attempt.format(file=str(file), folder=str(tmp_path)))
     assert (ended.kind, ended.message[:15]) == ("error", "PermissionError")
     assert file.read_text() == "kept"
 
@@ -79,11 +86,39 @@ def test_files_of_others_are_not_written(attempt: str, tmp_path: Path) -> None:
         "import os; os.system('true')",
         "import os; os.fork()",
         "import os; os.kill(os.getppid(), 0)",
+        "import multiprocessing as m; m.get_context('spawn').Process(target=print).start()",
     ],
 )
 def test_other_processes_are_refused(attempt: str) -> None:
     ended = ending(attempt)
     assert (ended.kind, ended.message[:15]) == ("error", "PermissionError")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import tempfile\nwith tempfile.TemporaryDirectory() as it: open(it + '/a', 'w').close()",
+        "import tempfile\nwith tempfile.TemporaryFile() as it: it.write(b'x')",
+        "import os, shutil\nos.makedirs('a/b')\nopen('c', 'w').close()\nshutil.copy('c', 'a/b')\n"
+        "shutil.rmtree('a')\nassert os.listdir() == ['c']",
+        "import asyncio\nasync def f(): return 3\nassert asyncio.run(f()) == 3",
+        "import sqlite3; sqlite3.connect(':memory:').execute('create table a (b)')",
+        # what is done only where a program is called is not done, as with the papers' `exec`
+        "if __name__ == '__main__': input('How many? ')",
+    ],
+)
+def test_what_a_program_may_do(source: str) -> None:
+    assert ending(source) == Ending(kind="passed", message="")
+
+
+def test_a_program_that_waits_ends_though_nobody_ends_it(tmp_path: Path) -> None:
+    """As where the process that measures is killed."""
+    file = tmp_path / "waits.py"
+    file.write_text("import time\ntime.sleep(60)")
+    command = [sys.executable, "-I", execution._CHILD, file, "1", "512", "0.1"]
+    ended = subprocess.run(command, cwd=tmp_path, timeout=30, check=False, stdout=subprocess.PIPE)
+    assert ended.returncode == -signal.SIGALRM
+    assert execution._read_ending(ended.stdout, ended.returncode).kind == "timeout"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -105,8 +105,8 @@ def _refuse_outside(folder: str) -> None:
         ):
             raise PermissionError(f"a program that is tested must not use {event} elsewhere")
 
-    def fork_exec(*_: object) -> NoReturn:
-        raise PermissionError("a program that is tested must not use other processes")
+    def fork_exec(command: object, *_: object) -> NoReturn:
+        raise PermissionError(f"a program that is tested must not use {command!r}")
 
     sys.addaudithook(audit)
     _posixsubprocess.fork_exec = fork_exec  # multiprocessing uses it, and no event tells of it

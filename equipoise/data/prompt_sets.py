@@ -127,9 +127,12 @@ def place_fault(text: str, *places: str) -> str | None:
     As a part of a sentence: "text must have ['profession'] in braces, got 'He slept because'".
     """
     try:
-        named = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+        parts = [part for part in Formatter().parse(text) if part[1] is not None]
     except ValueError:  # a brace without its other half
-        named = set()
+        parts = []
+    # as "{profession!r}" and "{profession:9}" say how to write it
+    plain = not any(form or conversion for _, _, form, conversion in parts)
+    named = {name for _, name, _, _ in parts} if plain else set()
     return None if named == set(places) else f"must have {list(places)} in braces, got {text!r}"
 
 

@@ -123,11 +123,13 @@ def part_metrics(words: Sequence[str], target: Sequence[float] | None) -> tuple[
         ),
         *(
             Metric(
-                name=f"share_{_label(word)}", of=mean_of(f"share_{index}"), unit="share of mass",
+                name=f"share_{label}", of=mean_of(f"share_{index}"), unit="share of mass",
                 source=_OWN, meaning=f"mean share of '{word.strip()}' in the mass of all answers",
                 ideal=share, low=0.0, high=1.0,
             )
-            for index, (word, share) in enumerate(zip(words, shares, strict=True))
+            for index, (word, label, share) in enumerate(
+                zip(words, _labels(words), shares, strict=True)
+            )
         ),
         Metric(
             name="leak", of=mean_of("leak"), unit="probability", ideal=0.0, low=0.0,
@@ -175,6 +177,13 @@ def note_mass(estimates: Sequence[Estimate]) -> tuple[str, ...]:
     )
 
 
-def _label(word: str) -> str:
-    """A word as part of a metric's name: " middle-aged" is "middle_aged"."""
-    return "".join(letter if letter.isalnum() else "_" for letter in word.strip().casefold())
+def _labels(words: Sequence[str]) -> list[str]:
+    """Each word as a part of a metric's name, all different: " middle-aged" is "middle_aged"."""
+    labels: list[str] = []
+    for word in words:
+        label = "".join(letter if letter.isalnum() else "_" for letter in word.strip().casefold())
+        number = 1
+        while (label if number == 1 else f"{label}_{number}") in labels:
+            number += 1
+        labels.append(label if number == 1 else f"{label}_{number}")
+    return labels

@@ -15,9 +15,10 @@ added, the built-in templates end in what the axis asks for.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
+from itertools import permutations
 from typing import Final, Self
 
 from pydantic import model_validator
@@ -49,6 +50,7 @@ class GapPromptFile:
     hints: tuple[Template, ...] = ()
     training_hints: tuple[Template, ...] = ()
     answers: tuple[Answer, ...] = ()
+    unhinted: frozenset[str] = frozenset()  # words of answers whose hint the file does not give
     notes: tuple[str, ...] = ()  # on columns that are not read
 
 
@@ -70,6 +72,11 @@ class AxisOptions:
                 raise ValueError(
                     f"words must be two or more, different whatever their case, got {self.words}"
                 )
+            for shorter, longer in _nested_answers([word.strip() for word in self.words]):
+                raise ValueError(
+                    f"words must not begin with each other, got '{longer}' beside '{shorter}', "
+                    "whose probability holds it already; take either out"
+                )
         return self
 
     @property
@@ -83,13 +90,21 @@ class AxisOptions:
         Raises `DataError` naming file and line, and `RecipeError` where both name answers.
         """
         axis = AXES[self.axis]
-        answers = () if self.file is None else read_gap_prompts(self.file).answers
+        parts = None if self.file is None else read_gap_prompts(self.file)
+        answers = () if parts is None else parts.answers
         if answers and self.words is not None:
             raise RecipeError(
                 f"words must not be given beside the answers of {self.file}, got "
                 f"{list(self.words)}; take either out"
             )
-        if answers:
+        if parts is not None and answers:
+            if not (axis.ending or parts.hints or parts.training_hints):
+                # the built-in hints are possessives then, which a word alone is not
+                known = with_words(axis, [answer.word.strip() for answer in answers]).answers
+                answers = tuple(
+                    possessive if given.word in parts.unhinted else given
+                    for given, possessive in zip(answers, known, strict=True)
+                )
             return replace(axis, name="own", answers=answers)
         if self.words is None:
             return axis
@@ -144,6 +159,11 @@ def read_gap_prompts(file: str) -> GapPromptFile:
         raise DataError(
             f"{parts['answer'][0].where}: there must be two answers or more, got 1; add another row"
         )
+    answers = {
+        word: named_answer(word, hint=layout.label(row, "hint"))
+        for word, row in names["answer"].items()
+    }
+    _refuse_alike(answers, names["answer"])
     return GapPromptFile(
         use=source.use,
         terms=tuple(
@@ -152,12 +172,43 @@ def read_gap_prompts(file: str) -> GapPromptFile:
         templates=_templates(names["template"], layout, "profession"),
         hints=_templates(names["hint"], layout, "profession", "hint"),
         training_hints=_templates(names["training hint"], layout, "profession", "hint"),
-        answers=tuple(
-            named_answer(word, hint=layout.label(row, "hint"))
+        answers=tuple(answers.values()),
+        unhinted=frozenset(
+            answers[word].word
             for word, row in names["answer"].items()
+            if layout.label(row, "hint") is None
         ),
         notes=tuple(note_unread(source, layout.columns.values())),
     )
+
+
+def _nested_answers(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Answers of which the first is the beginning of the second: "white", "white man".
+
+    The probability of the first holds that of the second.
+    """
+    for shorter, longer in permutations(words, 2):
+        head, text = shorter.casefold(), longer.casefold()
+        if text.startswith(head) and not text[len(head)].isalnum():
+            yield shorter, longer
+
+
+def _refuse_alike(answers: Mapping[str, Answer], rows: Mapping[str, FileRow]) -> None:
+    """Raise `DataError` for answers that a hint, or a text, does not tell from each other."""
+    hints: dict[str, str] = {}
+    for word, answer in answers.items():
+        hint = answer.hint.casefold()
+        if hint in hints:
+            raise DataError(
+                f"{rows[word].where}: a hint must settle the answer, got '{answer.hint}' for "
+                f"'{hints[hint]}', too; change it"
+            )
+        hints[hint] = word
+    for shorter, longer in _nested_answers(list(answers)):
+        raise DataError(
+            f"{rows[longer].where}: an answer must not begin with another, got '{longer}' beside "
+            f"'{shorter}', whose probability holds it already; take either out"
+        )
 
 
 def _refuse_repeated(rows: Sequence[FileRow], layout: Layout) -> dict[str, FileRow]:

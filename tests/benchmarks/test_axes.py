@@ -124,6 +124,7 @@ def test_a_neutral_model_is_ideal_and_a_stated_target_is_met() -> None:
         ({"axis": "caste"}, "axis"),
         ({"words": ["he"]}, "two or more"),
         ({"words": ["White", "white"]}, "two or more"),
+        ({"words": ["white", "White man"]}, "must not begin .*'White man' beside 'white'"),
         ({"axis": "race", "target": [0.5, 0.6]}, "target must be shares"),
         ({"axis": "race", "target": [0.5, 0.5, 0.0]}, "target must be shares"),
         ({"target": [0.4, 0.6]}, "target must be left out"),

@@ -224,10 +224,10 @@ def test_counts_of_official_bbq_add_up_by_category() -> None:
     )
     assert result.estimate("bias_ambig_target").n <= sum(counted.values())
     for note in result.notes:
-        if told := re.match(r"exchange: (\d+) of 80 items are left out, .* \((.*)\)$", note):
+        if left_out := re.match(r"exchange: (\d+) of 80 items are left out, .* \((.*)\)$", note):
             by_category = Counter(
-                {name: int(n) for name, n in re.findall(r"category (\w+) (\d+)", told[2])}
+                {name: int(n) for name, n in re.findall(r"category (\w+) (\d+)", left_out[2])}
             )
-            assert sum(by_category.values()) == int(told[1])
+            assert sum(by_category.values()) == int(left_out[1])
             counted += by_category
     assert counted == rows

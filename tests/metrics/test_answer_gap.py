@@ -126,6 +126,10 @@ def test_metrics_say_what_they_mean_and_what_is_ideal() -> None:
     }
     assert metrics["share_middle_aged"].ideal == 0.3
     assert metrics["afgb"].ideal == metrics["distance"].ideal == 0.0
+    alike = [metric.name for metric in gap_metrics((" a b", " a-b", " a b 2", " c"), (0.25,) * 4)]
+    assert [name for name in alike if name.startswith("share")] == [
+        "share_a_b", "share_a_b_2", "share_a_b_2_2", "share_c",
+    ]  # fmt: skip
     hinted = {metric.name: metric for metric in hint_metrics((" a", " b", " c"))}
     assert hinted["ub"].low == -0.5
     assert "33.3: hints ignored" in hinted["hints_obeyed"].meaning

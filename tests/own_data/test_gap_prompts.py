@@ -107,6 +107,10 @@ def test_what_a_file_lacks_is_built_in(tmp_path: Path) -> None:
         ("hint,The {profession} slept since", r"line 12: a template must have .*'hint'"),
         ("template,The {profession} ran as,sang", r"line 12: a name must be there once"),
         ("answer,", r"line 12: column 'text' must have a text"),
+        ("template,The {profession!r} ran as", r"line 12: a template must have"),
+        ("template,The {profession:d} ran as", r"line 12: a template must have"),
+        ("answer,Wells,,,,old york", "line 12: a hint must settle .*got 'old york' for 'York'"),
+        ("answer,Bath Spa", "line 12: an answer must not begin .*'Bath Spa' beside 'Bath'"),
     ],
 )
 def test_faults_are_named_with_their_line(tmp_path: Path, line: str, message: str) -> None:
@@ -122,6 +126,21 @@ def test_a_single_answer_and_answers_twice_are_refused(tmp_path: Path) -> None:
     both = GenBias(file=write(tmp_path), words=("a", "b"))
     with pytest.raises(RecipeError, match="words must not be given beside the answers of"):
         both.examples("all")
+
+
+def test_built_in_hints_are_possessives_which_an_answer_of_a_file_is_not(tmp_path: Path) -> None:
+    pronouns = write(tmp_path, "part,text,hint\nanswer,he,\nanswer,xe,xyr\n")
+    with in_world():
+        texts = [example.text for example in GenHint(file=pronouns).examples("all")]
+    assert {word for text in texts for word in text.split() if word in ("he", "his", "xyr")} == {
+        "his", "xyr",
+    }  # fmt: skip
+    others = write(tmp_path, "part,text\nanswer,red\nanswer,blue\n")
+    with in_world(), pytest.raises(RecipeError, match=r"must have a hint .* 'red' has none"):
+        GenHint(file=others).examples("all")
+    with in_world():
+        assert GenBiasSupply(file=others).supply().hinted == ()
+        assert GenHint(file=others, axis="race").examples("all")
 
 
 def test_own_pronouns_without_a_hint_are_measured_but_not_hinted_at() -> None:

@@ -61,8 +61,12 @@ class GsmPlus(Gsm8k):
 
     def remarks(self, split: str) -> tuple[str, ...]:
         """How many worked problems were shown, and how many problems were left out."""
-        left_out = sum(altered.problem is None for altered in official.read_problems())
-        return (
-            *super().remarks(split),
-            f"{left_out} problems that cannot be solved as they stand were left out",
-        )
+        left_out = [each for each in official.read_problems() if each.problem is None]
+        unsolvable = sum(not each.solvable for each in left_out)
+        notes = [f"{unsolvable} problems that cannot be solved as they stand were left out"]
+        if len(left_out) > unsolvable:
+            notes.append(
+                f"{len(left_out) - unsolvable} problems whose answer is no single number were left "
+                "out"
+            )
+        return (*super().remarks(split), *notes)

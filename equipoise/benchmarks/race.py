@@ -5,8 +5,9 @@ https://aclanthology.org/D17-1082; as an ability that is to be kept: LFTF, secti
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
+from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import Benchmark
@@ -52,6 +53,15 @@ class Race(Benchmark[ReadingQuestion, Scored]):
     )
 
     levels: tuple[Literal["middle", "high"], ...] = ("middle", "high")  # of school
+
+    @model_validator(mode="after")
+    def _check_levels(self) -> Self:
+        if not self.levels or len(set(self.levels)) < len(self.levels):
+            raise ValueError(
+                f"levels must be one or more of {list(official.LEVELS)}, each once, got "
+                f"{list(self.levels)}"
+            )
+        return self
 
     def examples(self, split: str) -> Sequence[ReadingQuestion]:
         """The questions, level by level. Raises `DataError` naming file and row."""

@@ -45,6 +45,11 @@ def read_humaneval() -> list[CodeProblem]:
     problems = []
     for row in _rows(HUMANEVAL):
         name = row.text("entry_point").strip()
+        if not name.isidentifier():
+            raise DataError(
+                f"{row.where}: entry_point must be the name of a function, got '{name[:40]}'; "
+                "correct the row"
+            )
         problems.append(
             CodeProblem(
                 id=row.text("task_id").strip(),
@@ -68,12 +73,17 @@ def read_mbpp() -> dict[int, CodeProblem]:
                 f"{row.where}: task_id must be a number that no other row has, got "
                 f"'{number[:40]}'; correct the row"
             )
-        imports = _texts(row, "test_imports") if "test_imports" in row.cells else ()
+        imports = () if row.structure("test_imports") is None else _texts(row, "test_imports")
+        tests = _texts(row, "test_list")
+        if not tests:  # every program would pass
+            raise DataError(
+                f"{row.where}: test_list must have a test, got {len(tests)}; correct the row"
+            )
         problems[int(number)] = CodeProblem(
             id=number,
             prompt=row.text("text" if "text" in row.cells else "prompt").strip(),
             solution=row.text("code").replace("\r\n", "\n").strip(),
-            tests=_texts(row, "test_list"),
+            tests=tests,
             setup="\n".join((row.label("test_setup_code") or "", *imports)).strip(),
         )
     return problems

@@ -14,6 +14,7 @@ from annotated_types import Len
 
 from equipoise.data.sources import Source
 from equipoise.data.validation import Record, Text, read_record
+from equipoise.errors import DataError
 from equipoise.files.rows import ENDINGS, FileRow, read_rows
 from equipoise.records import JSON
 from equipoise.rows import text_sha256
@@ -85,7 +86,13 @@ def _questions(row: FileRow) -> Iterator[tuple[str, _Question]]:
         yield row.place, read_record(_Question, cells, row.where)
         return
     article = read_record(_Article, cells, row.where)
-    parts = zip(article.questions, article.options, article.answers, strict=False)
+    counts = [len(part) for part in (article.questions, article.options, article.answers)]
+    if len(set(counts)) > 1:
+        raise DataError(
+            f"{row.where}: questions, options and answers must be as many, got {counts}; fix the "
+            "row"
+        )
+    parts = zip(article.questions, article.options, article.answers, strict=True)
     for index, (question, options, answer) in enumerate(parts, start=1):
         yield (
             f"{row.place}.{index}",

@@ -54,3 +54,16 @@ def test_an_answer_without_a_number_is_refused(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace('"None"', '"many"', 1))
     with reading_from(tmp_path), pytest.raises(DataError, match="line 2: answer must be a number"):
         GsmPlus().examples("test")
+
+
+@pytest.mark.parametrize("answer", ["1/2", "2:30", "12 or 13"])
+def test_an_answer_of_several_numbers_is_left_out(answer: str, tmp_path: Path) -> None:
+    write_gsm_plus(tmp_path)
+    file = tmp_path / "gsm_plus/test.jsonl"
+    file.write_text(file.read_text().replace('"5.0"', f'"{answer}"', 1))
+    with reading_from(tmp_path):
+        assert len(GsmPlus().examples("test")) == 3
+        assert GsmPlus().remarks("test")[1:] == (
+            "2 problems that cannot be solved as they stand were left out",
+            "1 problems whose answer is no single number were left out",
+        )

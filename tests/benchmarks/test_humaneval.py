@@ -1,5 +1,6 @@
 """HumanEval and MBPP: prompts, what is cut out of answers, how they are scored, and the refusal."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,24 @@ def test_shots_that_are_missing(folder: Path) -> None:
     with pytest.raises(DataError, match="must have task 2 to show, got 5 others"):
         benchmark.requests(benchmark.examples("test")[0])
     assert Mbpp(allow_code=True, shots=0).requests(benchmark.examples("test")[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("mbpp", {"test_list": []}, "line 1: test_list must have a test, got 0"),
+        ("humaneval", {"entry_point": "join 0"}, "line 1: entry_point must be the name"),
+    ],
+)
+def test_tests_that_test_nothing_are_refused(
+    folder: Path, name: str, change: dict[str, object], message: str
+) -> None:
+    file = next((folder / name).iterdir())
+    first, *others = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([json.dumps({**json.loads(first), **change}) + "\n", *others]))
+    benchmark: AnyBenchmark = build(Benchmark, name, {"allow_code": True})
+    with pytest.raises(DataError, match=message):
+        benchmark.examples("test")
 
 
 def test_the_packed_file(tmp_path: Path) -> None:

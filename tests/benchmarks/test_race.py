@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from ability_files import write_race
 
+from equipoise.benchmarks.base import Benchmark
 from equipoise.benchmarks.race import Race
 from equipoise.data.race import LETTERS
 from equipoise.data.sources import reading_from
-from equipoise.errors import DataError
+from equipoise.errors import DataError, OptionError
 from equipoise.measure import measure
+from equipoise.plugins import build
 from equipoise.rows import text_sha256
 from equipoise.testing import FakeScorer
 
@@ -67,3 +69,18 @@ def test_faulty_rows_are_named(tmp_path: Path) -> None:
         file.write_text(json.dumps({**row, **change}))
         with reading_from(tmp_path), pytest.raises(DataError, match=message):
             Race().examples("test")
+
+
+def test_an_article_has_as_many_options_and_answers_as_questions(tmp_path: Path) -> None:
+    write_race(tmp_path)
+    file = tmp_path / "race/middle/test.jsonl"
+    row = json.loads(file.read_text().splitlines()[0])
+    file.write_text(json.dumps({**row, "answers": ["B"]}))
+    with reading_from(tmp_path), pytest.raises(DataError, match=r"as many, got \[2, 2, 1\]"):
+        Race(levels=("middle",)).examples("test")
+
+
+@pytest.mark.parametrize("levels", [[], ["high", "high"]])
+def test_each_level_is_measured_once(levels: list[str]) -> None:
+    with pytest.raises(OptionError, match="levels must be one or more of"):
+        build(Benchmark, "race", {"levels": levels})

@@ -164,6 +164,12 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
         )
         if not loaded.is_group:
             return (f"task '{self.task}' {with_what}",)
+        if len(inner) == 1:
+            only = loaded.members[0].name
+            return (
+                f"group '{self.task}' of task '{only}' alone {with_what}: intervals hold the "
+                "scatter of documents",
+            )
         by_size = any(by_size for _, by_size in loaded.means.values())
         how = "as the group's own" if loaded.means else "since the group has no mean of its own"
         return (
@@ -173,7 +179,8 @@ class Harness(Benchmark[HarnessDocument, Scored | str]):
         )
 
     def _is_group(self) -> bool:
-        return self.task is not None and self._load().is_group
+        """Whether there are several tasks: a single one's documents are the sample."""
+        return self.task is not None and len(self._load().members) > 1
 
     def _load(self) -> LoadedTasks:
         return harness_tasks.load(
@@ -241,7 +248,7 @@ def _metrics_of(loaded: LoadedTasks) -> tuple[Metric, ...]:
                 name = task.named(metric, through.name)
                 by_size = loaded.counts_documents(metric, through.name)
                 if name not in metrics and by_size is not None:
-                    group = loaded if loaded.is_group else None
+                    group = loaded if len(loaded.members) > 1 else None
                     metrics[name] = _build_metric(
                         task, metric, name=name, group=group, by_size=by_size
                     )

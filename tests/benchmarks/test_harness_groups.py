@@ -104,3 +104,16 @@ def test_a_tag_counts_tasks_alike(folder: Path) -> None:
 @pytest.mark.parametrize("task", ["sizes", "tagged"])
 def test_conformance_of_groups(folder: Path, task: str) -> None:
     check_benchmark(Harness(task=task, tasks_folder=str(folder)))
+
+
+@pytest.mark.thorough
+def test_a_group_of_a_single_task_is_that_task(folder: Path) -> None:
+    """Its documents are the sample: a single cluster would have no interval."""
+    (folder / "lone.yaml").write_text("group: lone\ntask: [choose]\n")
+    of_group, of_task = measured(folder, "lone"), measured(folder, "choose")
+    estimate = of_group.estimate("acc")
+    assert (estimate.n, estimate.clusters, of_group.cluster) == (8, 8, None)
+    assert estimate == of_task.estimate("acc")
+    assert any(
+        "alone in version" in note and "scatter of documents" in note for note in of_group.notes
+    )

@@ -4,8 +4,6 @@
 into outcomes and the outcomes into estimates.
 """
 
-import hashlib
-import json
 import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,8 +22,10 @@ from equipoise.benchmarks.base import (
 )
 from equipoise.errors import DataError, ModelError, RecipeError, RequestError, nearest
 from equipoise.faultless import leave_out, lists_used, note_left_out, without_references
+from equipoise.inference.request_hash import hash_requests
 from equipoise.inference.scorer import (
     CutsTexts,
+    Rehearses,
     Scorer,
     TakesTurns,
     WritesTexts,
@@ -56,7 +56,6 @@ from equipoise.stats.slicing import slices_of
 
 #: What numbers rest on.
 PACKAGES = ("equipoise", "torch", "transformers", "tokenizers", "peft", "numpy", "scipy")
-_LATER = ("greedy", "sample", "min_tokens", "top_k", "repetition_penalty")  # not in older hashes
 
 
 class Shards(Protocol):
@@ -276,29 +275,6 @@ def _check_questions(
     )
 
 
-def hash_requests(examples: Sequence[Example], requests: Sequence[Sequence[Request]]) -> str:
-    """sha256 (hex) of the canonical JSON of all ids and requests."""
-    digest = hashlib.sha256()
-    written: dict[int, str] = {}  # examples may share request objects, by the thousand
-    for example, asks in zip(examples, requests, strict=True):
-        for request in asks:
-            if id(request) not in written:
-                written[id(request)] = _describe_request(request)
-        row = ",".join([json.dumps(example.id), *(written[id(request)] for request in asks)])
-        digest.update(f"[{row}]\n".encode())
-    return digest.hexdigest()
-
-
-def _describe_request(request: Request) -> str:
-    """Kind and fields as canonical JSON; later fields only where they are asked for."""
-    values = {name: getattr(request, name) for name in request.__dataclass_fields__}
-    for name in values.keys() & _LATER:  # else what was asked before would not compare
-        if values[name] == request.__dataclass_fields__[name].default:
-            del values[name]
-    values["kind"] = type(request).__name__
-    return json.dumps(values, sort_keys=True, separators=(",", ":"))
-
-
 def _collect_outcomes(
     scorers: Sequence[Scorer],
     benchmark: AnyBenchmark,
@@ -313,19 +289,19 @@ def _collect_outcomes(
         instrument.info()  # raises for one that cannot be had, before anything is written
     # without shards all at once: within a call the engine sorts by length and shares prefixes
     size = len(examples) if shards is None else shards.size
+    kinds = {type(request) for asks in requests for request in asks}
+    if len(scorers) > 1 or len(examples) > size or len(kinds) > 1:
+        # of several calls each would refuse its own requests alone, the last one after hours
+        for scorer in scorers:
+            if isinstance(scorer, Rehearses):
+                _answers(scorer.as_rehearsal(), benchmark, examples, requests, seed=seed)
     outcomes: list[Outcome] = []
     for number, start in enumerate(range(0, len(examples), size)):
         part, asks = examples[start : start + size], requests[start : start + size]
         stored = None if shards is None else shards.read(number)
         shard = [*(stored or [])]
-        flat = [request for example_requests in asks for request in example_requests]
         for index, scorer in enumerate(scorers if stored is None else ()):
-            try:
-                answers = answer(scorer, flat, seed=seed)
-            except RequestError as error:
-                owners = [e.id for e, own_asks in zip(part, asks, strict=True) for _ in own_asks]
-                where = f"{plugins.name_of(benchmark)}: example '{owners[error.number]}'"
-                raise ModelError(f"{where} {error.sentence}") from None
+            answers = _answers(scorer, benchmark, part, asks, seed=seed)
             variant = str(index) if len(scorers) > 1 else None
             shard += _build_outcomes(benchmark, part, asks, answers, variant=variant)
         if stored is None:
@@ -334,6 +310,24 @@ def _collect_outcomes(
             shards.write(number, shard)
         outcomes += shard
     return outcomes
+
+
+def _answers(
+    scorer: Scorer,
+    benchmark: AnyBenchmark,
+    examples: Sequence[Example],
+    requests: Sequence[Sequence[Request]],
+    *,
+    seed: int,
+) -> list[Response]:
+    """Answers to the requests of all examples; `ModelError` names the example of a bad one."""
+    flat = [request for example_requests in requests for request in example_requests]
+    try:
+        return answer(scorer, flat, seed=seed)
+    except RequestError as error:
+        owners = [e.id for e, asks in zip(examples, requests, strict=True) for _ in asks]
+        where = f"{plugins.name_of(benchmark)}: example '{owners[error.number]}'"
+        raise ModelError(f"{where} {error.sentence}") from None
 
 
 def _finish_predicted(

@@ -16,9 +16,9 @@ from pydantic.dataclasses import dataclass as options_dataclass
 
 from equipoise.benchmarks.base import Benchmark, ReadsPredictions
 from equipoise.errors import DataError, ModelError, RecipeError
+from equipoise.inference.request_hash import describe_request
 from equipoise.measure import (
     Predictions,
-    _describe_request,
     answer,
     choose_examples,
     learnt_examples,
@@ -186,7 +186,7 @@ def test_examples_sha256_changes_with_other_requests() -> None:
 
 def test_settings_at_their_defaults_are_no_part_of_a_request_s_hash() -> None:
     asked = Generation(context="a", max_tokens=3)
-    assert json.loads(_describe_request(asked)) == {
+    assert json.loads(describe_request(asked)) == {
         "kind": "Generation",
         "context": "a",
         "max_tokens": 3,
@@ -194,7 +194,7 @@ def test_settings_at_their_defaults_are_no_part_of_a_request_s_hash() -> None:
         "top_p": 1.0,
     }
     for change in ({"sample": 1}, {"min_tokens": 1}, {"top_k": 5}, {"repetition_penalty": 1.1}):
-        assert json.loads(_describe_request(replace(asked, **change))).items() >= change.items()
+        assert json.loads(describe_request(replace(asked, **change))).items() >= change.items()
 
 
 def test_unknown_split_suggests_the_nearest() -> None:

@@ -1,6 +1,6 @@
 """`equipoise show`: single examples of a result, to be looked at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,7 +53,7 @@ def show(  # noqa: PLR0913
     groups = dict(_parse_group(text) for text in group or ())
     others = () if changed is None else _read(changed, None, benchmark)
     shown: list[ShownExamples] = []
-    for measurement in _read(result, model, benchmark):
+    for measurement in _grouped(_read(result, model, benchmark), groups):
         before = None if changed is None else _same(measurement, others, changed)
         shown.append(
             show_examples(
@@ -100,6 +100,23 @@ def _read(folder: Path, model: str | None, benchmark: str | None) -> "Sequence[M
         for each, of, about in zip(measurements, models, benchmarks, strict=True)
         if model in (None, of) and benchmark in (None, about)
     ]
+
+
+def _grouped(
+    measurements: "Sequence[Measurement]", groups: Mapping[str, str]
+) -> "Sequence[Measurement]":
+    """Those with such an example, told which have none; all of them where none has."""
+    chosen: list[Measurement] = []
+    without: list[str] = []
+    for each in measurements:
+        if any(groups.items() <= row.groups.items() for row in each.outcomes):
+            chosen.append(each)
+        else:
+            without.append(title_of(each))
+    if chosen and without:
+        named = " and ".join(f"{key}={name}" for key, name in groups.items())
+        flags.say(f"not shown, without an example of {named}: {', '.join(dict.fromkeys(without))}")
+    return chosen or measurements
 
 
 def _same(

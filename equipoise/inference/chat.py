@@ -60,6 +60,9 @@ class PlainModel(LoadedModel, Scorer, CutsTexts, WritesTexts, Protocol):
     def as_unigram(self, texts: Sequence[str]) -> "PlainModel":
         """The model that reads no context."""
 
+    def as_rehearsal(self) -> "PlainModel":
+        """The model that checks requests and reads none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatForm:
@@ -247,6 +250,10 @@ class ChatModel:
     def as_unigram(self, texts: Sequence[str]) -> "ChatModel":
         """As of the model; what the template writes has no part in it."""
         return replace(self, model=self.model.as_unigram(texts))
+
+    def as_rehearsal(self) -> "ChatModel":
+        """As of the model."""
+        return replace(self, model=self.model.as_rehearsal())
 
     def variants(self) -> Sequence["ChatModel"]:
         """One per prompt of the model."""

@@ -55,6 +55,8 @@ def embed(model: LoadedModel, requests: Sequence[Embedding]) -> NDArray[np.float
         choice = {"mean": inside, "last": inside[-1:], "first": first}
         rows.append(row)
         pooled.append(choice[requests[index].pooling])
+    if model.rehearsing:
+        return np.zeros((len(rows), 1), dtype=np.float32)
     return _pool(model, rows, pooled)
 
 

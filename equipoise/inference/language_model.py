@@ -60,6 +60,7 @@ class LanguageModel:
     start: str = "auto"  # what a causal model's texts begin with: `models.start_token.start_token`
     decision: Mapping[str, JSON] | None = None  # how it is asked typed questions; None: it is not
     unigram: NDArray[np.float64] | None = None  # nats by token, answered in place of predictions
+    rehearsing: bool = False  # requests are checked, and answered with what means nothing
 
     def __repr__(self) -> str:
         size = count_parameters(self.module) / 1e6
@@ -186,6 +187,10 @@ class LanguageModel:
         """The model that reads no context; see `inference.scorer.HasUnigram`."""
         plain = replace(self, decoding_rule=None, prompts=("",))
         return replace(plain, unigram=mean_prediction(plain, texts))
+
+    def as_rehearsal(self) -> "LanguageModel":
+        """The model that checks requests and reads none; see `inference.scorer.Rehearses`."""
+        return replace(self, rehearsing=True)
 
     def prompted(self, prompt: str) -> "LanguageModel":
         """The same with this prompt, and no other (`prompting`)."""

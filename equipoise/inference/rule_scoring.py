@@ -59,6 +59,9 @@ def read_through_rule(
         longest[work.index] = (Query(ids[:count], ()),)
     check_lengths(model, longest, texts_per_request)
     answers = read(model, plain, task=task, texts_per_request=texts_per_request)
+    if model.rehearsing:
+        works = []
+        answers = [[0.0 for query in plan for _ in query.reads] for plan in plans]
     for part in _split_works(works, model.module.config.get_text_config().hidden_size):
         part_answers = _answer(model, rule, part, task=task, share_rows=True)
         for work, values in zip(part, part_answers, strict=True):

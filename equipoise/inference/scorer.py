@@ -111,6 +111,17 @@ class HasUnigram(Protocol):
 
 
 @runtime_checkable
+class Rehearses(Protocol):
+    """A scorer that can say at once which request it cannot answer, a text that is too long."""
+
+    def as_rehearsal(self) -> Scorer:
+        """The scorer that refuses what this one would, and answers the rest without reading it.
+
+        Its answers mean nothing.
+        """
+
+
+@runtime_checkable
 class WritesTexts(Protocol):
     """A scorer that says how it writes, which is tried only where a benchmark has it write."""
 

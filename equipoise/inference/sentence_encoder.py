@@ -80,6 +80,8 @@ class SentenceEncoder(LanguageModel):
                 raise RequestError(
                     index, f"must fit {self.identity}, {limit} tokens, got {len(row)}; shorten it"
                 )
+        if self.rehearsing:
+            return np.zeros((len(rows), 1), dtype=np.float32)
         vectors: dict[int, NDArray[np.float32]] = {}
 
         def run(batch: list[int]) -> None:

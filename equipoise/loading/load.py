@@ -29,7 +29,7 @@ _KINDS = (_PLANTED, DECISION.rstrip(":"))
 
 
 def load(  # noqa: PLR0913
-    name: str,
+    name: str | Path,
     *,
     revision: str | None = None,
     dtype: str = "auto",
@@ -58,6 +58,12 @@ def load(  # noqa: PLR0913
     Raises `RecipeError` for a planted model that does not exist, `ModelError`, and `StoreError`
     for a damaged edit.
     """
+    if not isinstance(name, str | Path):
+        raise ModelError(
+            f"a model's name must be a text, got {type(name).__name__}; a model that is loaded is "
+            "measured as it is, and one of transformers as a pair, (model, tokenizer)"
+        )
+    name = str(name)
     check_dtype(dtype, select_device(device))
     if is_server(name):
         raise ModelError(

@@ -52,6 +52,10 @@ class LoadedModel(Protocol):
         """Log-probabilities of tokens that are answered whatever is read; None: the model's own."""
 
     @property
+    def rehearsing(self) -> bool:
+        """Whether requests are tokenized and checked alone, and none is put to the module."""
+
+    @property
     def decision(self) -> Mapping[str, JSON] | None:
         """How it is asked typed questions; None: it is not."""
 

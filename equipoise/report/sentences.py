@@ -225,7 +225,10 @@ def _say_bias(verdict: Verdict) -> str:
     order = sorted(by_direction, key=lambda d: (d != first, (*_WITH_NUMBERS, d).index(d)))
     parts: list[str] = []
     for direction in order:
-        listed, bias = _join(by_direction[direction]), "" if parts else "bias "
+        names, bias = by_direction[direction], "" if parts else "bias "
+        # a name with a clause ends in a comma, or the next would be of the clause
+        clauses = any(name.endswith(tuple(_BASE.values())) for name in names)
+        listed = ", and ".join(names) if clauses else _join(names)
         said: Mapping[Direction, str] = {
             "reversed": f"over-corrected in {listed}, now on the other side of the ideal",
             "unclear": f"{bias}moved in {listed}, not shown to be nearer the ideal",

@@ -7,7 +7,8 @@ from dataclasses import replace
 from equipoise.benchmarks.base import AnyBenchmark, texts_of
 from equipoise.conclusions import ChangedExample, Comparison
 from equipoise.errors import DataError
-from equipoise.measure import choose_examples, hash_requests
+from equipoise.inference.request_hash import hash_requests
+from equipoise.measure import choose_examples
 from equipoise.records import Example, Measurement, Metric, Outcome, Request
 from equipoise.stats.pairing import ITEM
 from equipoise.stats.resample import columns_of

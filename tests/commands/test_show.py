@@ -59,6 +59,19 @@ def test_a_study_is_shown_by_model(finished: Path, ask: Asked) -> None:
     assert [shown["model"] for shown in json.loads(out)["examples"]] == [name]
 
 
+@pytest.mark.thorough
+def test_a_group_of_one_benchmark_is_shown_of_that_one(
+    finished: Path, ask: Asked, refused: Refused
+) -> None:
+    document = json.loads(ask("show", finished, "--benchmark", "stereoset", "--json")[1])
+    axis = document["examples"][0]["examples"][0]["groups"]["axis"]
+    status, out, err = ask("show", finished, "--group", f"axis={axis}", "--json")
+    assert status == 0
+    assert {shown["benchmark"] for shown in json.loads(out)["examples"]} == {"stereoset"}
+    assert err == f"not shown, without an example of axis={axis}: genbias\n"
+    assert "got 'nonsense'" in refused("show", finished, "--group", "nonsense=x")
+
+
 def test_a_page_folds_the_texts(finished: Path, ask: Asked, tmp_path: Path) -> None:
     page = tmp_path / "examples.html"
     status, out, err = ask("show", results(finished), "--html", page, "--count", 3, *DATA)

@@ -437,3 +437,10 @@ def test_the_context_of_a_loaded_model_is_a_limit_that_names_the_request(tmp_pat
                 Continuation(context="x" * 11, continuation="y" * 10),
             ]
         )
+
+
+def test_a_name_may_be_a_path_and_nothing_else(tmp_path: Path) -> None:
+    model = load(saved(tmp_path / "model"))
+    assert model.identity.startswith("model@")
+    with pytest.raises(ModelError, match="name must be a text, got LanguageModel; "):
+        load(model)  # type: ignore[arg-type]

@@ -264,6 +264,13 @@ def test_a_fall_of_what_was_no_bias_is_said_to_be_that() -> None:
     assert "which was not told from a rule without bias before" in fell
 
 
+def test_two_of_which_none_was_shown_are_told_apart() -> None:
+    still = replace(CHANGE, direction="unchanged")
+    said = based(verdict(still, replace(still, metric="other"), direction="unchanged"), "ideal")
+    clause = "of which none was shown before"
+    assert f"share, {clause}, and stereoset other, {clause}. " in verdict_sentence(said)
+
+
 def test_an_ability_that_was_none_is_not_called_kept() -> None:
     claim = replace(not_worse(math.nan, math.nan, math.nan), shown=False)
     ability = replace(ABILITY, metric="accuracy", claim=claim)

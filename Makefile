@@ -100,7 +100,7 @@ browser: install
 examples: install
 	$(BIN)/python -m pytest -n $(PROCESSES) -m examples tests/test_examples.py
 
-# The wheel and the source archive, installed in clean environments, run a short demo.
+# The wheel, installed in a clean environment, runs a short demo; the source archive builds it again.
 packaged: install
 	$(BIN)/python -m pytest -m slow tests/test_release.py
 

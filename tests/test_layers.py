@@ -120,6 +120,7 @@ ALLOWED: dict[str, set[str]] = {
         "null_references",
         "predictions",
         "plugins",
+        "inference.request_hash",
         "inference.scorer",
     }
     | {"benchmarks", "stats"}

@@ -34,6 +34,7 @@ def compare(  # noqa: PLR0913
         ),
     ] = None,
     groups: flags.Groups = False,
+    full: flags.Full = False,
     as_json: flags.AsJson = False,
     data: flags.Data = None,
     seed: flags.Seed = 0,
@@ -71,7 +72,8 @@ def compare(  # noqa: PLR0913
         flags.say_faults(check_comparison(comparison))
     if html is not None:
         shown = [with_readable_pairs(comparison) for comparison in comparisons]
-        flags.say(f"the page is {write_page(html, shown, title='Before and after')}")
+        page = write_page(html, shown, title="Before and after", full=full)
+        flags.say(f"the page is {page}")
     if card is not None:
         _write_card(card, comparisons)
     if as_json:

@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-from scipy import special
 
 from equipoise.metrics import ability
 from equipoise.metrics.weighted import Weighted, mean_of
@@ -56,6 +55,8 @@ def answer_values(
     `obeyed`, 1 where it is the likeliest, with ties shared.
     All nan where a word has no log-probability; what needs shares is nan without any mass.
     """
+    from scipy import special  # where it is used: results are read without it
+
     count = len(target)
     logs, others = np.array(response.logprobs[:count]), response.logprobs[count:]
     probabilities = np.exp(logs)

@@ -153,15 +153,17 @@ def page(
     title: str,
     lead: Sequence[str] = (),
     names: Mapping[str, str] | None = None,
+    full: bool = True,
 ) -> str:
     """The page of comparisons alone: a chapter per pair of models, a section per benchmark.
 
     `lead` comes before all else, a paragraph per sentence. `names` gives the chapter of an
-    edited model, by its identity, a title that a reader knows it by.
+    edited model, by its identity, a title that a reader knows it by. `full`: all is unfolded and
+    printed, else the verdicts and the overview are.
     """
     views = chapters.comparison_chapters(comparisons, names or {})
     study = Study(title=title, recipe={})
-    return _render(study, views, lead=lead, facts=(), findings=None, full=True)
+    return _render(study, views, lead=lead, facts=(), findings=None, full=full)
 
 
 def write_page(
@@ -171,8 +173,9 @@ def write_page(
     title: str,
     lead: Sequence[str] = (),
     names: Mapping[str, str] | None = None,
+    full: bool = True,
 ) -> Path:
-    """Write a page of comparisons, whole or not at all; gives it back.
+    """Write a page of comparisons, whole or not at all; gives it back. The arguments: `page`.
 
     Raises `RecipeError` for something else than comparisons, `StoreError` for a place that cannot
     be written to.
@@ -188,7 +191,7 @@ def write_page(
                 f"this page is of comparisons, got a {type(each).__name__}; compare two "
                 "measurements first, or keep them with eq.write_results and ask `equipoise report`"
             )
-    text = page(comparisons, title=title, lead=lead, names=names)
+    text = page(comparisons, title=title, lead=lead, names=names, full=full)
     return write_file(Path(file), text, what="page")
 
 

@@ -80,6 +80,18 @@ def test_benchmarks_missing_on_one_side_are_reported(
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize(("flags", "form"), [((), "short"), (("--full",), "full")])
+def test_a_page_prints_in_short_unless_asked_for_all(
+    flags: tuple[str, ...], form: str, before: Path, afters: list[Path], ask: Asked, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    assert ask("compare", before, afters[0], "--draws", 0, "--html", page, *flags)[0] == 0
+    text = page.read_text(encoding="utf-8")
+    assert f'<html lang="en" class="{form}">' in text
+    assert ("<code>--full</code>" in text) == (form == "short")
+
+
+@pytest.mark.thorough
 def test_card_gets_the_results_and_nothing_else_changes(
     before: Path, afters: list[Path], edit: Path, ask: Asked
 ) -> None:

@@ -268,7 +268,7 @@ def test_two_of_which_none_was_shown_are_told_apart() -> None:
     still = replace(CHANGE, direction="unchanged")
     said = based(verdict(still, replace(still, metric="other"), direction="unchanged"), "ideal")
     clause = "of which none was shown before"
-    assert f"share, {clause}, and stereoset other, {clause}. " in verdict_sentence(said)
+    assert f"stereoset ss, {clause}, and stereoset other, {clause}. " in verdict_sentence(said)
 
 
 def test_an_ability_that_was_none_is_not_called_kept() -> None:

@@ -73,8 +73,11 @@ ALLOWED: dict[str, set[str]] = {
     "judging": _LOW | {"data", "associations", "stats", "metrics.weighted", "transport"},
     "model_editing": _LOW
     | _MODEL
-    | {"edits", "training", "contrast_training", "associations", "stats", "judging.judgement"}
+    | {"edits", "training", "contrast_training"}
     | {"data.documents", "data.validation", "plugins"},  # requests of the user's own
+    "head_removal": _LOW
+    | _MODEL
+    | {"edits", "training", "associations", "stats", "judging.judgement"},
     # A judge that is a model loads it only when it is asked.
     "judge": _LOW | _MODEL | {"option_errors", "plugins", "judging", "loading", "transport"},
     "supply": _LOW
@@ -100,8 +103,8 @@ ALLOWED: dict[str, set[str]] = {
     "mitigate": _LOW
     | _MODEL
     | {"plugins", "data", "metrics", "stats", "group_words", "decoding", "edits", "loading"}
-    | {"training", "contrast_training", "model_editing", "locate", "associations", "attribution"}
-    | {"attribute.base", "attribute.influence", "influence"}
+    | {"training", "contrast_training", "model_editing", "head_removal", "locate"}
+    | {"associations", "attribution", "attribute.base", "attribute.influence", "influence"}
     | {"judge.base", "judge.lexicon", "judging.judgement", "judging.sections"},
     "nulls": _LOW | {"inference.scorer"},
     "predictions": _LOW | {"benchmarks"},
@@ -162,6 +165,7 @@ ALLOWED: dict[str, set[str]] = {
         "answer",
         "metrics.stereoset",
         "metrics.target_parts",
+        "metrics.weighted",
         "markdown",
         "stats",
         "study.results",

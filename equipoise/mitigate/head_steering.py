@@ -31,28 +31,19 @@ from equipoise.edits.head_scales import (
     weight_names,
 )
 from equipoise.errors import ModelError, RecipeError
-from equipoise.inference.language_model import LanguageModel
-from equipoise.judge.base import Judge
-from equipoise.judge.lexicon import Lexicon
-from equipoise.loading.checkpoint import Checkpoint
-from equipoise.loading.load import find_edit
-from equipoise.locate.base import Locator
-from equipoise.locate.head_attribution import HeadAttribution
-from equipoise.mitigate.base import Mitigation, UsesEdits
-from equipoise.mitigate.bias_token import BiasToken
-from equipoise.model_editing.association_strength import (
+from equipoise.head_removal.association_strength import (
     LikelihoodStrength,
     WrittenStrength,
     draw_others,
 )
-from equipoise.model_editing.head_activity import (
+from equipoise.head_removal.head_activity import (
     NEUTRAL_TEXTS,
     measure_heads,
     relative_dose,
 )
-from equipoise.model_editing.head_questions import split_questions
-from equipoise.model_editing.head_runs import run_seed, share_heads
-from equipoise.model_editing.head_trials import (
+from equipoise.head_removal.head_questions import split_questions
+from equipoise.head_removal.head_runs import run_seed, share_heads
+from equipoise.head_removal.head_trials import (
     Strength,
     Trials,
     choose_count,
@@ -62,6 +53,15 @@ from equipoise.model_editing.head_trials import (
     sweep,
     uncompared,
 )
+from equipoise.inference.language_model import LanguageModel
+from equipoise.judge.base import Judge
+from equipoise.judge.lexicon import Lexicon
+from equipoise.loading.checkpoint import Checkpoint
+from equipoise.loading.load import find_edit
+from equipoise.locate.base import Locator
+from equipoise.locate.head_attribution import HeadAttribution
+from equipoise.mitigate.base import Mitigation, UsesEdits
+from equipoise.mitigate.bias_token import BiasToken
 from equipoise.plugins import name_of, options_of
 from equipoise.records import JSON, OPTIONS, Prompt, Supply
 from equipoise.rows import text_sha256

@@ -74,7 +74,9 @@ class RRome(EditorOptions, Mitigation):
 
 
 def same_key_update(
-    key: Vector, residual: Vector, covariance: Float[Tensor, "feature feature"] | None
+    key: Vector,
+    residual: Float[Tensor, " output"],
+    covariance: Float[Tensor, "feature feature"] | None,
 ) -> Float[Tensor, "output feature"]:
     """The change of W after which it puts out `residual` more at `key`; None: C = I.
 

@@ -94,7 +94,7 @@ class Rome(EditorOptions, Mitigation):
 def rank_one_update(
     key: Vector,
     plain: Vector,
-    residual: Vector,
+    residual: Float[Tensor, " output"],
     covariance: Float[Tensor, "feature feature"] | None,
 ) -> Float[Tensor, "output feature"]:
     """The change of W after which it puts out `residual` more at the key `plain`.

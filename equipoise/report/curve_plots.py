@@ -121,8 +121,8 @@ def _picture(curves: Sequence[Curve], methods: Sequence[str]) -> CurvePicture:
 
 
 def _name(curve: Curve, curves: Sequence[Curve]) -> str:
-    several = len({other.seed for other in curves if other.method == curve.method}) > 1
-    return f"{curve.method}, seed {curve.seed}" if several else curve.method
+    repeated = len({other.seed for other in curves if other.method == curve.method}) > 1
+    return f"{curve.method}, seed {curve.seed}" if repeated else curve.method
 
 
 def _pieces(curve: Curve, across: Axis, axis: Axis) -> tuple[tuple[Place, ...], ...]:

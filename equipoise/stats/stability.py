@@ -145,6 +145,6 @@ def score_variances(rankings: Sequence[Ranking]) -> tuple[float, ...]:
     what LFTF's table 7 has; the paper does not say whether it divides by n or n - 1.
     Source: LFTF, appendix A.1.
     """
-    several = len(rankings) > 1
+    varies = len(rankings) > 1
     columns = zip(*(ranking.scores for ranking in rankings), strict=True)
-    return tuple(variance(column) if several else math.nan for column in columns)
+    return tuple(variance(column) if varies else math.nan for column in columns)

@@ -23,6 +23,10 @@ from equipoise.edits.head_scales import HeadScaleEdit, label, parse
 from equipoise.edits.registry import load_edit
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError, RecipeError
+from equipoise.head_removal.association_strength import LikelihoodStrength, draw_others
+from equipoise.head_removal.head_activity import NEUTRAL_TEXTS
+from equipoise.head_removal.head_runs import run_seed
+from equipoise.head_removal.head_trials import Trials, mean_record
 from equipoise.inference.language_model import LanguageModel
 from equipoise.locate.base import Locator
 from equipoise.locate.head_attribution import HeadAttribution
@@ -30,10 +34,6 @@ from equipoise.locate.random_block import RandomBlock
 from equipoise.mitigate import head_steering
 from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.head_steering import HeadSteering
-from equipoise.model_editing.association_strength import LikelihoodStrength, draw_others
-from equipoise.model_editing.head_activity import NEUTRAL_TEXTS
-from equipoise.model_editing.head_runs import run_seed
-from equipoise.model_editing.head_trials import Trials, mean_record
 from equipoise.records import MOST_SEED, OPTIONS, Continuation, Prompt, Supply
 from equipoise.rows import text_sha256
 from equipoise.testing import check_mitigation, tiny_model

@@ -12,13 +12,13 @@ import pytest
 
 import equipoise as eq
 from equipoise.edits.head_scales import HeadScaleEdit
+from equipoise.head_removal.association_strength import LikelihoodStrength
 from equipoise.inference.language_model import LanguageModel
 from equipoise.judge.lexicon import Lexicon
 from equipoise.judging.judgement import JudgedText
 from equipoise.locate.head_attribution import HeadAttribution
 from equipoise.mitigate.bias_token import BiasToken
 from equipoise.mitigate.head_steering import HeadSteering
-from equipoise.model_editing.association_strength import LikelihoodStrength
 from equipoise.planted.world import World, find_world
 from equipoise.records import Generation, Prompt, Supply
 

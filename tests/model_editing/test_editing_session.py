@@ -112,12 +112,12 @@ def test_the_corpus_is_a_file_the_supplys_texts_or_the_models_own(tmp_path: Path
     assert (edit.info.report["corpus"], edit.info.report["corpus_texts"]) == ("texts.txt", 1)
     assert text_sha256("The lamp is lit.") in edit.info.trained_on
     assert fitted().info.report["corpus_texts"] == len(SUPPLY.texts)
-    own = fitted(replace(SUPPLY, texts=()), corpus_texts=3)
-    assert own.info.report["corpus"] == "written by the model itself"
-    tokens = own.info.report["covariance_tokens"]
+    written = fitted(replace(SUPPLY, texts=()), corpus_texts=3)
+    assert written.info.report["corpus"] == "written by the model itself"
+    tokens = written.info.report["covariance_tokens"]
     assert isinstance(tokens, int)
     assert 0 < tokens <= 3 * 64
-    shrinkage = own.info.report["covariance_shrinkage"]
+    shrinkage = written.info.report["covariance_shrinkage"]
     assert isinstance(shrinkage, dict)
     assert set(shrinkage) == {"0"}
 
@@ -141,7 +141,7 @@ def test_hinted_keys_are_moved_less_when_they_are_kept() -> None:
 
 @pytest.mark.thorough
 def test_a_merged_edit_is_an_ordinary_folder(tmp_path: Path) -> None:
-    folder = save_tiny(tmp_path / "model", context=64)
+    folder = save_tiny(tmp_path / "model")
     edit = Memit(**QUICK).fit(load(str(folder)), SUPPLY, seed=0)
     edit.save(tmp_path / "edit")
     edited = load(str(tmp_path / "edit"))

@@ -12,8 +12,8 @@ from torch import Tensor
 from equipoise.edits.edit import EditInfo
 from equipoise.edits.head_scales import Head, HeadScaleEdit, label
 from equipoise.errors import RecipeError
+from equipoise.head_removal.random_heads import KINDS, draw_sets, empirical_p
 from equipoise.inference.language_model import LanguageModel
-from equipoise.model_editing.random_heads import KINDS, draw_sets, empirical_p
 from equipoise.records import JSON, Continuation
 from equipoise.stats.elbow import Elbow, find_elbow
 from equipoise.stats.resample import cluster_shares, percentile_interval

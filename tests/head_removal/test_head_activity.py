@@ -7,7 +7,7 @@ from tiny_adapters import adapter_for, logits, weights
 
 from equipoise.edits.head_scales import output_projection
 from equipoise.fakes import CAUSAL_FAMILIES
-from equipoise.model_editing.head_activity import NEUTRAL_TEXTS, measure_heads, relative_dose
+from equipoise.head_removal.head_activity import NEUTRAL_TEXTS, measure_heads, relative_dose
 from equipoise.models.anatomy import attention_output
 from equipoise.testing import tiny_model
 from equipoise.training.next_token_logits import prompt_ids

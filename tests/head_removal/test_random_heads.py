@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from equipoise.model_editing.random_heads import (
+from equipoise.head_removal.random_heads import (
     KINDS,
     by_layer,
     by_norm,

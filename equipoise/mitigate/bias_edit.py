@@ -78,7 +78,7 @@ class BiasEdit(Mitigation):
     #: initial scale of the shifts, learnt per module; paper: 1e-7 to 1e-6
     edit_rate: Annotated[float, Field(gt=0)] = 1e-5
     learning_rate: Annotated[float, Field(gt=0, le=1e30)] = (
-        1e-4  # of the editor (Adam); paper: 1e-6 to 1e-5
+        1e-5  # of the editor (Adam); paper: 1e-6 to 1e-5
     )
     epochs: Annotated[int, Field(ge=1)] = 10  # over the contrasts; paper: up to 100, stopped early
     #: contrasts per step, which make one shift; paper: 64 or 128

@@ -24,11 +24,10 @@ from equipoise.model_editing.context_templates import rome_prefixes
 from equipoise.model_editing.covariance import covariances, identity
 from equipoise.model_editing.edit_rows import EditRow, edit_row, editing
 from equipoise.model_editing.edited_weights import edited_weights
-from equipoise.model_editing.prompt_edits import HELD_OUT_TEXTS
 from equipoise.model_editing.requests import EditRequest, requests_of_prompts
 from equipoise.model_editing.subject_states import states_at
 from equipoise.model_editing.target_modules import TargetModules, select_target_modules
-from equipoise.model_editing.trajectory import Trajectory
+from equipoise.model_editing.trajectory import HELD_OUT_TEXTS, Trajectory
 from equipoise.model_editing.values import ValueSettings, optimize_values
 from equipoise.models.anatomy import blocks
 from equipoise.models.quantization import refuse_quantized
@@ -86,7 +85,7 @@ class Dama(Mitigation):
             )
         targets = select_target_modules(model, self.blocks or _upper_middle(model))
         count = self._count(targets.shapes[0][1], len(supply.prompts))
-        trajectory = Trajectory(model, supply, supply.texts[-HELD_OUT_TEXTS:], self.words)
+        trajectory = Trajectory(model, supply, supply.texts, self.words)
         layers = None
         if self.projection == "pls":
             layers = _Layers(self, model, supply, targets, seed=seed)
@@ -161,7 +160,7 @@ def removed_directions(outputs: PerPrompt, contrast: PerPrompt, count: int) -> B
     with warnings.catch_warnings():
         # that nothing is left to predict, or that the last components are not found to 1e-6
         warnings.simplefilter("ignore")
-        regression.fit(outputs.double().cpu().numpy(), contrast.double().cpu().numpy())
+        regression.fit(outputs.cpu().double().numpy(), contrast.cpu().double().numpy())
     directions = torch.from_numpy(regression.x_weights_)  # 0 where nothing was left to predict
     left, sizes, _ = torch.linalg.svd(directions[:, directions.any(0)], full_matrices=False)
     basis: Tensor = left[:, sizes > _SMALLEST]

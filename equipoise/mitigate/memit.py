@@ -65,6 +65,8 @@ class Memit(EditorOptions, Mitigation):
             )
         last = block_of(model.module, numbers[-1])
         prefixes = memit_prefixes(model, words=self.prefixes, seed=seed)
+        generator = torch.Generator().manual_seed(seed)
+        left = wanted = 0.0  # of the lengths of all changes of the stream
         with session.editing() as weights:
             for requests in session.batches(self.batch_size):
                 settings = self.value_settings(
@@ -79,15 +81,24 @@ class Memit(EditorOptions, Mitigation):
                     (by_prefix,), (states,) = subject_states(
                         model, requests, prefixes, inputs=[module], outputs=[last]
                     )
-                    missing = (values.wanted - states[:, 0]).double().cpu()
+                    missing = (values.wanted - states[:, 0]).cpu().double()
                     residual = missing.T / (len(modules) - number)  # [output, request]
-                    keys = mean_keys(by_prefix).double().cpu().T  # [feature, request]
+                    keys = mean_keys(by_prefix).cpu().double().T  # [feature, request]
                     covariance = session.covariance[number]
                     if covariance is None:  # as large as the keys
                         covariance = keys.square().mean() * torch.eye(len(keys)).double()
-                    weights.add(
-                        number, ridge_update(keys, residual, self.covariance_weight * covariance)
-                    )
+                    weighted = self.covariance_weight * covariance
+                    update = ridge_update(keys, residual, weighted)
+                    if self.key == "random":
+                        drawn = torch.randn(keys.shape, generator=generator, dtype=torch.float64)
+                        drawn = torch.linalg.cholesky(covariance) @ drawn
+                        control = ridge_update(drawn, residual, weighted)
+                        update = control * (update.norm() / control.norm())
+                    weights.add(number, update)
+                _, (states,) = subject_states(model, requests, ("",), outputs=[last])
+                left += float((values.wanted - states[:, 0]).norm(dim=-1).sum())
+                wanted += float(values.delta.norm(dim=-1).sum())
+        session.report["residual_left"] = left / wanted if wanted else None
         return session.edit(weights)
 
 

@@ -21,7 +21,7 @@ from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.model_editing.hypernetwork import Hypernetwork, ResidualLayer, train_editor
-from equipoise.model_editing.prompt_edits import HELD_OUT_TEXTS, PromptEdits
+from equipoise.model_editing.prompt_edits import PromptEdits
 from equipoise.model_editing.target_modules import select_target_modules, shifted
 from equipoise.model_editing.trajectory import Trajectory
 from equipoise.models.hooks import frozen
@@ -117,8 +117,7 @@ class Mend(Mitigation):
                 key=f"{model.identity} {matmul_path(model.module)} {self} {seed} {edits.texts}",
                 edit_size=size,
             )
-            held_out = supply.texts[-HELD_OUT_TEXTS:]
-            trajectory = Trajectory(model, supply, held_out, self.words)
+            trajectory = Trajectory(model, supply, supply.texts, self.words)
             every = self.trajectory_every
             shifts = _apply(editor, edits, trajectory, size=size, every=every, seed=seed)
             weights = targets.weights(shifts)

@@ -17,7 +17,7 @@ from torch import Tensor
 from equipoise.edits.weights import WeightEdit
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
-from equipoise.mitigate.rome import middle_block
+from equipoise.mitigate.rome import middle_block, random_update
 from equipoise.model_editing.context_templates import rome_prefixes
 from equipoise.model_editing.editing_session import EditingSession, EditorOptions
 from equipoise.model_editing.subject_states import subject_states
@@ -50,6 +50,7 @@ class RRome(EditorOptions, Mitigation):
         (block,), (module,) = session.targets.blocks, session.targets.modules
         (covariance,) = session.covariance
         prefixes = rome_prefixes(model, each=self.prefixes, seed=seed)
+        generator = torch.Generator().manual_seed(seed)
         with session.editing() as weights:
             for requests in session.batches(self.batch_size):
                 settings = self.value_settings(
@@ -62,13 +63,16 @@ class RRome(EditorOptions, Mitigation):
                 (keys,), (outputs,) = subject_states(
                     model, requests, prefixes, inputs=[module], outputs=[module]
                 )
-                mean_keys = keys.double().cpu().mean(1)  # [request, feature]
-                mean_outputs = outputs.double().cpu().mean(1)
-                wanted = values.wanted.double().cpu()
+                mean_keys = keys.cpu().double().mean(1)  # [request, feature]
+                mean_outputs = outputs.cpu().double().mean(1)
+                wanted = values.wanted.cpu().double()
                 change = torch.zeros_like(weights.changes[0])
                 for number, key in enumerate(mean_keys):
                     residual = wanted[number] - mean_outputs[number] - change @ key
-                    change += same_key_update(key, residual, covariance)
+                    update = same_key_update(key, residual, covariance)
+                    if self.key == "random":
+                        update = random_update(update, covariance, generator)
+                    change += update
                 weights.add(0, change)
         return session.edit(weights)
 

@@ -6,7 +6,7 @@ subject's last token, v* what it would have to put out there; W is changed as li
 the keys of a corpus so that W k* = v* (equation 2). LFTF's table 3 has it as a debiasing baseline.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -45,8 +45,6 @@ class Rome(EditorOptions, Mitigation):
     prefixes: Annotated[int, Field(ge=0)] = 10  # texts before the prompt, of either length
     weight_decay: Annotated[float, Field(ge=0)] = 0.5  # of a value's optimization
     clamp: Annotated[float, Field(gt=0)] = 4.0  # longest change of a value, in its own lengths
-    #: "random": a control, of the same rank and size, on a key drawn from the covariance
-    key: Literal["subject", "random"] = "subject"
 
     def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> WeightEdit:
         """Edit request by request in an order drawn by the seed.
@@ -74,8 +72,8 @@ class Rome(EditorOptions, Mitigation):
                 (keys,), (outputs,) = subject_states(
                     model, requests, prefixes, inputs=[module], outputs=[module]
                 )
-                keys, outputs = keys.double().cpu(), outputs.double().cpu()
-                wanted = values.wanted.double().cpu()
+                keys, outputs = keys.cpu().double(), outputs.cpu().double()
+                wanted = values.wanted.cpu().double()
                 change = torch.zeros_like(weights.changes[0])
                 for number in range(len(requests)):
                     plain = keys[number, 0]

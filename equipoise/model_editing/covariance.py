@@ -174,11 +174,12 @@ def _pass(
 
 def _resume(partial: Path) -> tuple[dict[int, Tensor], int]:
     """The sums that a killed pass left, and how many rows are in them."""
-    if not partial.is_file():
+    try:
+        with safe_open(partial, framework="pt") as file:
+            sums = {int(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return sums, int(file.metadata()["rows"])
+    except (SafetensorError, OSError):  # none, damaged, or removed by a pass that just ended
         return {}, 0
-    with safe_open(partial, framework="pt") as file:
-        sums = {int(name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return sums, int(file.metadata()["rows"])
 
 
 def _lower(size: int) -> tuple[Tensor, Tensor]:

@@ -28,7 +28,7 @@ from equipoise.model_editing.requests import (
 )
 from equipoise.model_editing.subject_states import states_at
 from equipoise.model_editing.target_modules import select_target_modules
-from equipoise.model_editing.trajectory import Trajectory
+from equipoise.model_editing.trajectory import HELD_OUT_TEXTS, Trajectory
 from equipoise.model_editing.values import Values, ValueSettings
 from equipoise.models.quantization import refuse_quantized
 from equipoise.plugins import ReadsFiles
@@ -50,16 +50,20 @@ class EditorOptions(ReadsFiles):
     #: "anti": the less likely word becomes likely, as LFTF asked for; "parity": both words equally
     #: likely and all else as it was; "pair": both texts of each contrast equally likely
     target: Literal["anti", "parity", "pair"] = "anti"
-    words: tuple[str, str] = (" he", " she")  # of anti and parity, each with its leading space
+    #: of anti and parity, each with its leading space; hints of "male" stand for the first
+    words: tuple[str, str] = (" he", " she")
     #: a file of requests in EasyEdit's format in place of the supply's: prompt, subject, target_new
     requests: str | None = None
     limit: Annotated[int, Field(ge=1)] | None = None  # requests at most, drawn by the seed
     #: "identity": no key is more usual than another, as EasyEdit for Llama and Qwen
     covariance: Literal["corpus", "identity"] = "corpus"
+    #: "random": a control, of the same rank and size, on keys drawn from the covariance
+    key: Literal["subject", "random"] = "subject"
     #: a file of plain texts for the covariance; null: the supply's texts, or else 512 texts that
     #: the model writes itself
     corpus: str | None = None
-    corpus_texts: Annotated[int, Field(ge=1)] = 2000  # of the corpus, its first ones
+    #: of the corpus, its first ones; the last 50 of them are looked at and not in the covariance
+    corpus_texts: Annotated[int, Field(ge=1)] = 2000
     #: weight of the keys of hinted prompts beside the corpus, which weighs 1; 0: none
     keep_hints: Annotated[float, Field(ge=0)] = 0.0
     steps: Annotated[int, Field(ge=2)] = 20  # of a value's optimization, at most
@@ -130,7 +134,7 @@ class EditingSession:
         self.learnt = set(supply.learnt_hashes())
         self.requests = self._requests()
         texts = self._corpus()
-        self.covariance = self._covariances(texts)
+        self.covariance = self._covariances(texts[:-HELD_OUT_TEXTS] or texts)
         self.trajectory = Trajectory(model, supply, texts, method.words)
         self._values: list[Values] = []
 
@@ -192,7 +196,8 @@ class EditingSession:
             texts, source = [*self.supply.texts][: method.corpus_texts], self.supply.origin
         else:
             texts, source = self._written(), "written by the model itself"
-        self.report |= {"corpus": source, "corpus_texts": len(texts)}
+        learnt = len(texts[:-HELD_OUT_TEXTS] or texts)  # the others are looked at
+        self.report |= {"corpus": source, "corpus_texts": learnt}
         return texts
 
     def _written(self) -> list[str]:
@@ -223,7 +228,7 @@ class EditingSession:
             exact, share = by_block[block].regular()
             shares[str(block)] = share
             if hinted:
-                keys = hinted[number].double().cpu()
+                keys = hinted[number].cpu().double()
                 exact = exact + self.method.keep_hints * keys.T @ keys / len(keys)
             regular.append(exact)
         first: Covariance = by_block[self.targets.blocks[0]]

@@ -17,11 +17,11 @@ from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.tokenized import tokenize_texts
 from equipoise.inference.language_model import LanguageModel
 from equipoise.model_editing.target_modules import Rows, TargetModules, gradient_rows, shifted
+from equipoise.model_editing.trajectory import HELD_OUT_TEXTS
 from equipoise.records import Supply
 from equipoise.training.next_token_logits import NextLogits, prompt_ids, word_tree
 from equipoise.training.pronoun_losses import Parity
 
-HELD_OUT_TEXTS = 50  # the last neutral texts, on which edits are looked at and not made
 _PROMPTS = 32  # in a forward pass: memory only
 
 

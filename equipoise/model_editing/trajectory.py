@@ -16,7 +16,7 @@ from equipoise.models.tokenization import Marked
 from equipoise.records import JSON, Continuation, NextToken, Prompt, Supply
 
 _PROMPTS: Final = 100  # of each kind, at most, evenly spread
-_TEXTS: Final = 50
+HELD_OUT_TEXTS: Final = 50  # the last neutral texts, on which edits are looked at and not made
 _CHARACTERS: Final = 400  # of a text
 
 #: Of each column, and of the model where all is well.
@@ -39,7 +39,7 @@ class Trajectory:
     ) -> None:
         self.model, self.words = model, words
         self.dev, self.hinted = _spread(supply.dev), _spread(supply.hinted)
-        self.texts = [_fitting(model, text[:_CHARACTERS]) for text in texts[:_TEXTS]]
+        self.texts = [_fitting(model, text[:_CHARACTERS]) for text in texts[-HELD_OUT_TEXTS:]]
         self.rows: list[dict[str, float]] = []
 
     def look(self, edits: int) -> None:

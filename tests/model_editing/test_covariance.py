@@ -92,6 +92,42 @@ def test_a_pass_that_was_killed_goes_on_to_the_same_bits(
     assert not list(killed.glob("*.partial.*"))
 
 
+def test_two_passes_at_once_have_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_model()
+    monkeypatch.setattr(room, "_TOKENS", 64)
+    alone = covariances(model, (0, 1), TEXTS, folder=tmp_path / "alone")
+    kept = room._write
+    others: list[dict[int, Covariance] | None] = []
+
+    def write_while_another_runs(*args: object) -> None:
+        kept(*args)  # type: ignore[arg-type]
+        if not others:  # a second process, which goes on from these sums and removes them
+            others.append(None)
+            others[0] = covariances(model, (0, 1), TEXTS, folder=tmp_path, keep_seconds=0.0)
+
+    monkeypatch.setattr(room, "_write", write_while_another_runs)
+    first = covariances(model, (0, 1), TEXTS, folder=tmp_path, keep_seconds=0.0)
+    for moments in (first, others[0]):
+        assert moments is not None
+        for block in (0, 1):
+            assert torch.equal(moments[block].second_moment, alone[block].second_moment)
+    assert not list(tmp_path.glob("*.partial.*"))
+
+
+def test_damaged_sums_of_a_killed_pass_are_begun_anew(tmp_path: Path) -> None:
+    model = tiny_model()
+    whole = covariances(model, (0,), TEXTS, folder=tmp_path)[0]
+    (file,) = tmp_path.iterdir()
+    partial = file.with_name(file.name.replace(".safetensors", ".partial.safetensors"))
+    file.unlink()
+    partial.write_bytes(b"cut")
+    again = covariances(model, (0,), TEXTS, folder=tmp_path)[0]
+    assert torch.equal(whole.second_moment, again.second_moment)
+    assert not partial.exists()
+
+
 def test_a_singular_one_is_shrunk_and_says_so() -> None:
     few = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))
     regular, share = Covariance(second_moment=few.T @ few / 3, tokens=3).regular()

@@ -11,10 +11,13 @@ import torch
 from plain_editing import SUPPLY, states
 from pydantic import ValidationError
 from tiny_folder import save_tiny
+from transformers import AutoModelForCausalLM
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from equipoise.conformance import model_bytes
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError, RecipeError
+from equipoise.fakes import Start
 from equipoise.loading.load import load
 from equipoise.loading.merge import merge
 from equipoise.mitigate.memit import Memit
@@ -48,6 +51,30 @@ def test_every_family_is_edited_and_undone_bit_for_bit(family: str) -> None:
     with edit.attached(model):
         assert model_bytes(model) != before
     assert model_bytes(model) == before
+
+
+def test_tied_heads_and_embeddings_are_left_alone() -> None:
+    model = tiny_model("gpt2", context=64)
+    head, embeddings = model.module.get_output_embeddings(), model.module.get_input_embeddings()
+    assert head.weight is embeddings.weight
+    before = head.weight.detach().clone()
+    edit = Memit(**QUICK).fit(model, SUPPLY, seed=0)
+    assert list(edit.tensors) == ["transformer.h.0.mlp.c_proj.weight"]
+    with edit.attached(model):
+        assert head.weight is embeddings.weight
+        assert torch.equal(head.weight, before)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("start", ["bos", "eos", "none"])
+def test_the_side_of_padding_does_not_matter_with_any_start(start: Start) -> None:
+    model = tiny_model("llama", context=64, bos=start)
+    contents = []
+    for side in ("left", "right"):
+        model.tokenizer.padding_side = side
+        edit = Memit(prefixes=1, steps=2, limit=3).fit(model, SUPPLY, seed=0)
+        contents.append(edit.content)
+    assert contents[0] == contents[1]
 
 
 def test_a_model_that_fails_in_the_middle_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +132,7 @@ def test_requests_of_a_file_are_edited_and_recorded_as_learnt(tmp_path: Path) ->
     assert text_sha256(SUPPLY.texts[0]) in edit.info.trained_on
 
 
+@pytest.mark.thorough
 def test_the_corpus_is_a_file_the_supplys_texts_or_the_models_own(tmp_path: Path) -> None:
     file = tmp_path / "texts.txt"
     file.write_text("The lamp is lit.\nThe door is open.\n")
@@ -112,6 +140,11 @@ def test_the_corpus_is_a_file_the_supplys_texts_or_the_models_own(tmp_path: Path
     assert (edit.info.report["corpus"], edit.info.report["corpus_texts"]) == ("texts.txt", 1)
     assert text_sha256("The lamp is lit.") in edit.info.trained_on
     assert fitted().info.report["corpus_texts"] == len(SUPPLY.texts)
+    file.write_text("".join(f"Lamp {number} is lit.\n" for number in range(53)))
+    edit = fitted(corpus=str(file), corpus_texts=52)
+    assert edit.info.report["corpus_texts"] == 2  # the other 50 are looked at
+    assert edit.info.report["covariance_tokens"] == 2 * (len("Lamp 0 is lit.") + 1)
+    assert edit.info.report["trajectory_n"] == {"dev": 2, "hinted": 8, "texts": 50}
     written = fitted(replace(SUPPLY, texts=()), corpus_texts=3)
     assert written.info.report["corpus"] == "written by the model itself"
     tokens = written.info.report["covariance_tokens"]
@@ -152,6 +185,13 @@ def test_a_merged_edit_is_an_ordinary_folder(tmp_path: Path) -> None:
 def test_models_that_cannot_be_edited_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match=r"memit needs a causal model, \S+ is masked"):
         Memit(**QUICK).fit(tiny_model("bert", context=64), SUPPLY, seed=0)
+    model = tiny_model(context=64)
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "vocab_size": 32}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2}
+    config = CONFIG_MAPPING["mixtral"](**sizes, **heads, num_hidden_layers=1, num_local_experts=2)
+    mixture = replace(model, module=AutoModelForCausalLM.from_config(config))
+    with pytest.raises(ModelError, match="block 0 of MixtralForCausalLM must have a single output"):
+        Memit(**QUICK).fit(mixture, SUPPLY, seed=0)
     with pytest.raises(RecipeError, match=r"blocks must be different numbers .* got \[5\]"):
         Rome(**QUICK, block=5).fit(tiny_model(context=64), SUPPLY, seed=0)
     monkeypatch.setattr(

@@ -125,7 +125,7 @@ def test_conv1d_and_linear_are_the_same_function(method: type[Rome | RRome | Mem
             for number in range(2):
                 mlp = model.module.get_submodule(f"transformer.h.{number}.mlp")
                 conv = mlp.get_submodule("c_proj")
-                mlp.c_proj = torch.nn.Linear(128, 32, dtype=torch.float64)  # type: ignore[assignment]
+                mlp.c_proj = torch.nn.Linear(128, 32, dtype=torch.float64)
                 mlp.c_proj.weight.data = conv.get_parameter("weight").data.T.clone()
                 mlp.c_proj.bias.data = conv.get_parameter("bias").data.clone()
         edit = method(prefixes=0, steps=3, limit=2).fit(model, SUPPLY, seed=0)

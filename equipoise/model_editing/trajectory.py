@@ -26,7 +26,7 @@ MEANINGS: Final[dict[str, JSON]] = {
     "afgb_high": "of its 95 % interval",
     "mass": "mean P(first word) + P(second word) on dev prompts",
     "first": "share of dev prompts on which the first word is the likelier",
-    "ub": "mean gap in the direction of the hint on hinted prompts; 0: hints ignored",
+    "ub": "mean gap in the direction of the hint (male: the first word); 0: hints ignored",
     "perplexity": "per token of neutral texts",
 }
 

@@ -22,6 +22,8 @@ _PARITY = 50.0
 
 #: Side effects of an evaluation: key, unit.
 _SIDE_EFFECTS = {"lms": ("held-out LMS", "%"), "perplexity": ("held-out perplexity", "")}
+#: Of a column of a trajectory, what it is a mean over (`trajectory_n`), where not dev prompts.
+_TRAJECTORY_OF = {"ub": "hinted", "perplexity": "texts"}
 _OF_TYPES = "95 % interval over the contrasts' target terms"
 
 
@@ -131,12 +133,14 @@ def _evaluations(report: Mapping[str, Any], shared: Mapping[str, Any]) -> list[C
 def _trajectory(report: Mapping[str, Any], shared: Mapping[str, Any]) -> list[Curve]:
     """What an editor measured after so many edits: columns of equal length, one of them "edits".
 
-    NAME_low and NAME_high are the interval of NAME.
+    NAME_low and NAME_high are the interval of NAME; what a column means, and of how many prompts
+    or texts it is, stands beside them.
     """
     stored: Mapping[str, Any] = report.get("trajectory", {})
     if "edits" not in stored:
         return []
-    x = stored["edits"]
+    x, counts = stored["edits"], report.get("trajectory_n", {})
+    meanings = report.get("trajectory_meanings", {})
     names = [name for name in stored if isinstance(stored[name], list) and name != "edits"]
     curves = []
     for name in names:
@@ -145,9 +149,12 @@ def _trajectory(report: Mapping[str, Any], shared: Mapping[str, Any]) -> list[Cu
             continue
         known = f"{name}_low" in names and f"{name}_high" in names
         ends = [stored[f"{name}_{end}"] for end in ("low", "high")] if known else None
+        rule = f"as the editor measured; {meanings[name]}" if name in meanings else "as measured"
+        n = counts.get(_TRAJECTORY_OF.get(name, "dev"))
         curves.append(
             _curve(
-                shared, name, x, stored[name], over="edits", unit="", rule="as the editor measured",
+                shared, name, x, stored[name], over="edits", unit="", rule=rule,
+                n=n if isinstance(n, int) else None,
                 ends=ends, band="95 % interval" if known else "",
             )
         )  # fmt: skip

@@ -31,8 +31,10 @@ REPORT: dict[str, Any] = {
     ],
     "trajectory": {
         "edits": [0, 50], "afgb": [0.3, 0.1], "afgb_low": [0.2, 0.0], "afgb_high": [0.4, 0.2],
-        "perplexity": [20.0, None],
+        "perplexity": [20.0, None], "ub": [0.4, 0.3],
     },
+    "trajectory_n": {"dev": 100, "hinted": 80, "texts": 50},
+    "trajectory_meanings": {"afgb": "the mean gap", "ub": "hints heeded"},
 }  # fmt: skip
 
 
@@ -62,7 +64,7 @@ def test_losses_held_out_bias_and_trajectory_are_read() -> None:
     read = curves()
     assert list(read) == [
         "loss, total", "loss, kl", "SS, overall", "SS, gender", "SS, race", "held-out LMS", "afgb",
-        "perplexity",
+        "perplexity", "ub",
     ]  # fmt: skip
     assert read["loss, total"].values == (3.0, 2.0, 1.5)
     assert read["loss, total"].rule == "means of 10 steps, each at its last"
@@ -74,6 +76,9 @@ def test_losses_held_out_bias_and_trajectory_are_read() -> None:
     assert (read["held-out LMS"].n, read["held-out LMS"].band) == (38, "")  # of a change alone
     assert (read["afgb"].over, read["afgb"].high) == ("edits", (0.4, 0.2))
     assert read["perplexity"].band == ""
+    assert [read[name].n for name in ("afgb", "perplexity", "ub")] == [100, 50, 80]
+    assert read["ub"].rule == "as the editor measured; hints heeded"
+    assert read["perplexity"].rule == "as measured"
 
 
 @pytest.mark.parametrize(
@@ -163,7 +168,11 @@ def test_the_page_draws_them_and_does_not_print_them() -> None:
 
 
 def test_names_are_made_harmless() -> None:
-    report = {"trajectory": {"edits": [0, 1], "<script>x": [1.0, 2.0]}}
+    report = {
+        "trajectory": {"edits": [0, 1], "<script>x": [1.0, 2.0]},
+        "trajectory_n": {"dev": "<script>n"},
+        "trajectory_meanings": {"<script>x": "<script>x means"},
+    }
     page = study_page(with_edits(edit(report), methods=("<script>y",)))
     assert "<script>x" not in page
     assert "<script>y" not in page

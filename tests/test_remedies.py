@@ -34,7 +34,9 @@ COMMANDS = {
 }
 OPENS_MODELS = ("measure", "locate", "mitigate")
 #: Where a sentence can only come from a command that the file is of.
-VERB_OF = {"compare": ("compare",), "export": ("export",), "locate": ("locate",), "run": ("run",)}
+VERB_OF = {
+    "compare": ("compare",), "export": ("export",), "locate": ("locate",), "run": ("run", "demo"),
+}  # fmt: skip
 PLUGINS = (Benchmark, Supplier, Locator, Mitigation)
 
 # --- what sentences name ------------------------------------------------------------------------
@@ -82,7 +84,8 @@ def test_every_flag_exists_on_the_commands_that_can_name_it() -> None:
         if before in COMMANDS:
             verbs = (before,)
         elif room == "commands" and rest.removesuffix(".py") in VERB_OF:
-            verbs = VERB_OF[rest.removesuffix(".py")]
+            of_file = VERB_OF[rest.removesuffix(".py")]
+            verbs = tuple(verb for verb in of_file if flag in COMMANDS[verb]) or of_file
         elif file == "inference/scorer.py":  # a note on a measurement
             verbs = ("measure",)
         elif file == "loading/push.py":

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from equipoise.metrics.weighted import Weighted, Weights, ratio
 from equipoise.number_text import interval
@@ -38,26 +37,17 @@ def length_metric(score: ReadColumn, what: str, *, words: ReadColumn | None = No
 
 
 def rank_correlation(x: Column, y: Column, weights: Weights) -> Column:
-    """Spearman's correlation over rows that have both values; nan if one of them is constant.
+    """Spearman's correlation over rows that have both values.
 
-    In each draw it is the correlation of the ranks that rows have among all, so that ties made by
-    drawing a cluster twice move no rank.
+    In each draw rows are ranked anew, as often as they were drawn; ties have the mean of their
+    ranks. nan with fewer than three rows, and where one of the two is constant.
     """
     rows = ~np.isnan(x + y)
-    if np.count_nonzero(rows) < _LEAST:
-        return np.full(weights.counts.shape[:-1], math.nan)
-    a, b = (_centered_ranks(values, rows) for values in (x, y))
-    size = weights.size(rows)
-    mean_a, mean_b = (ratio(weights.total(ranks, rows), size) for ranks in (a, b))
-    of_ab, of_aa, of_bb = (
-        ratio(weights.total(product, rows), size) - means
-        for product, means in (
-            (a * b, mean_a * mean_b),
-            (a * a, mean_a * mean_a),
-            (b * b, mean_b * mean_b),
-        )
-    )
-    varied = (of_aa > _FLAT) & (of_bb > _FLAT)
+    drawn = weights.counts[..., weights.clusters[rows]]  # [draw, row]
+    a, b = (_centered_ranks(values[rows], drawn) for values in (x, y))
+    size = drawn.sum(-1)
+    of_ab, of_aa, of_bb = (ratio((drawn * c).sum(-1), size) for c in (a * b, a * a, b * b))
+    varied = (size >= _LEAST) & (of_aa > _FLAT) & (of_bb > _FLAT)
     scale = np.sqrt(np.where(varied, of_aa * of_bb, math.nan))
     return np.asarray(np.clip(of_ab / scale, -1.0, 1.0))
 
@@ -79,10 +69,10 @@ def _words(columns: Columns) -> Column:
     return columns["words"]
 
 
-def _centered_ranks(values: Column, rows: NDArray[np.bool_]) -> Column:
-    """Ranks of the marked rows around 0, those of ties their mean; 0 elsewhere."""
-    _, places, counts = np.unique(values[rows], return_inverse=True, return_counts=True)
-    ranks = np.cumsum(counts) - (counts - 1) / 2.0
-    centered = np.zeros(len(values))
-    centered[rows] = ranks[places] - ranks[places].mean()
-    return centered
+def _centered_ranks(values: Column, drawn: Column) -> Column:
+    """Ranks [draw, row] around their mean, of rows that count `drawn` [draw, row] times."""
+    _, places = np.unique(values, return_inverse=True)
+    counts = drawn @ np.eye(places.max(initial=-1) + 1)[places]  # [draw, distinct value]
+    middle = np.cumsum(counts, axis=-1) - (counts - 1) / 2.0
+    mean = (drawn.sum(-1, keepdims=True) + 1) / 2.0
+    return np.asarray(middle[..., places] - mean)

@@ -36,6 +36,8 @@ def quick(name: str) -> Mitigation:
         smaller["rank"] = 32
     if "value_steps" in known:
         smaller["prefixes"] = 0
+    if "corpus_texts" in known:
+        smaller |= {"prefixes": 0, "limit": 3, "covariance": "identity"}
     if "training" in known:
         smaller["training"] = {"epochs": 1, "rank": 2, "learning_rate": 1e-2}
         smaller |= {"attributor": "loss", "most_rise": None}

@@ -192,8 +192,8 @@ def test_orders_and_flips_by_hand() -> None:
 TRUTHS: dict[str, tuple[Callable[[str], float], tuple[float, ...]]] = {
     "stereotyped": (lambda text: 0.9 if "Oaks" in text or "Firs" in text else 0.2, (100, 0, 0.7)),
     "reversed": (lambda text: 0.1 if "Oaks" in text or "Firs" in text else 0.9, (0, 0, -0.8)),
-    "about age alone": (lambda text: 0.8 if "Oaks" in text else 0.5, (200 / 3, 100 / 3, 0.2)),
-    "yes": (lambda _: 1.0, (0, 100, 0)),
+    "about age alone": (lambda text: 0.8 if "Oaks" in text else 0.5, (250 / 3, 100 / 3, 0.2)),
+    "yes": (lambda _: 1.0, (50, 100, 0)),
 }
 
 
@@ -220,7 +220,7 @@ def test_crows_pairs_of_known_answers(who: str) -> None:
     [
         (lambda text: 0.9 if "oak" in text else 0.1 if "sea" in text else 0.5, (100, 100, 0.4)),
         (lambda text: 0.1 if "oak" in text else 0.2 if "sea" in text else 0.5, (0, 50, -0.4)),
-        (lambda _: 0.5, (0, 0, 0)),
+        (lambda _: 0.5, (50, 50, 0)),
     ],
 )
 @pytest.mark.parametrize("of", ["both", "intersentence"])

@@ -161,7 +161,7 @@ def test_each_check_gives_one_ok_with_its_count(stereoset: Measurement) -> None:
     rows = 1 + 1 + 4 + 4  # overall, one task, four axes, both
     assert [finding.text for finding in check_stored(stereoset)] == [f"{13 * rows} values checked"]
     assert [finding.text for finding in findings] == [
-        "stereoset is here in version 1",
+        "stereoset is here in version 2",
         f"{3 * rows} values checked",
         f"{3 * rows} values checked",
     ]

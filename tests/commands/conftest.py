@@ -1,5 +1,6 @@
 """A small study that was run once by the command line, and how a command is asked."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -35,9 +36,11 @@ Refused = Callable[..., str]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file but those that no result depends on: when things were done, and locks."""
+    """Every file but those that no result depends on: when things were done, locks, costs."""
     return {
-        item.relative_to(folder).as_posix(): item.read_bytes()
+        item.relative_to(folder).as_posix(): re.sub(
+            rb'<section id="costs">.*?</section>', b"", item.read_bytes(), flags=re.DOTALL
+        )
         for item in sorted(folder.rglob("*"))
         if item.is_file() and not {"log.jsonl", "locks"} & set(item.relative_to(folder).parts)
     }

@@ -44,7 +44,7 @@ def page(browser: Browser, file: Path, errors: list[str]) -> Iterator[Page]:
 
 def test_every_line_is_inside_its_picture(page: Page, errors: list[str]) -> None:
     figures = page.locator("figure.curve")
-    assert figures.count() == 8
+    assert figures.count() == 9
     outside = page.evaluate(
         """() => [...document.querySelectorAll('figure.curve svg.panel')].filter((picture) => {
           const frame = picture.getBoundingClientRect();

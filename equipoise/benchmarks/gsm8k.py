@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from equipoise.benchmarks.base import Benchmark
 from equipoise.data import gsm8k as official
 from equipoise.data.gsm8k import Problem
+from equipoise.data.stop_strings import cut_at_stops
 from equipoise.metrics import ability
 from equipoise.records import OPTIONS, DataUse, Generation, Metric, Outcome
 
@@ -101,10 +102,7 @@ class Gsm8k(Benchmark[Gsm8kExample, str]):
     def outcome(self, example: Gsm8kExample, responses: Sequence[str]) -> Outcome:
         """`correct`, `unparsed` and their flexible likes, 0 or 1; and the text up to its end."""
         (written,) = responses
-        text = written
-        # Cut here, for a `Generation` has no stop strings; greedy text before a stop is the same.
-        for end in _ENDS:
-            text = text.split(end, 1)[0]
+        text = cut_at_stops(written, _ENDS)
         strict, loose = official.marked_number(text), official.last_number(text)
         values = {
             "correct": float(strict == example.problem.number),

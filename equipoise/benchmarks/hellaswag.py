@@ -71,13 +71,7 @@ class HellaSwag(Benchmark[Story, Scored], KnowsFaults):
     def outcome(self, example: Story, responses: Sequence[Scored]) -> Outcome:
         """`correct` by summed log-probabilities and `correct_norm` by those per byte, in [0, 1]."""
         sums = [response.logprob for response in responses]
-        # Without the space before an ending, as lm-evaluation-harness counts its length.
-        sizes = [len(ending.encode()) for ending in example.endings]
-        rates = [total / size for total, size in zip(sums, sizes, strict=True)]
-        values = {
-            "correct": ability.answered(sums, example.answer),
-            "correct_norm": ability.answered(rates, example.answer),
-        }
+        values = ability.answered_by_sum_and_byte(sums, example.endings, example.answer)
         return Outcome(example=example.id, values=values, groups=example.groups)
 
     def files(self, split: str) -> tuple[DataUse, ...]:

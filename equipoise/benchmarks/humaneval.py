@@ -10,9 +10,10 @@ from typing import ClassVar, Final
 from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import Benchmark
-from equipoise.code_execution.program_options import RunsPrograms, cut_at, fenced_code
+from equipoise.code_execution.program_options import RunsPrograms, fenced_code
 from equipoise.data import code_tasks as official
 from equipoise.data.code_tasks import CodeProblem
+from equipoise.data.stop_strings import cut_at_stops
 from equipoise.records import OPTIONS, DataUse, Generation, Outcome
 
 #: Where a function ends: what the paper stops writing at (section 2.2), and the end of a block of
@@ -76,7 +77,7 @@ def _written_code(example: CodeProblem, response: str) -> str:
     block = fenced_code(response)
     head = f"def {example.name}("
     if block is None:
-        return example.prompt + cut_at(response, _ENDS)
+        return example.prompt + cut_at_stops(response, _ENDS)
     if head in block and head in example.prompt:
         return example.prompt[: example.prompt.rindex(head)] + block
     return example.prompt + block

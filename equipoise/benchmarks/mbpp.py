@@ -11,9 +11,10 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.benchmarks.base import Benchmark
-from equipoise.code_execution.program_options import RunsPrograms, cut_at, fenced_code
+from equipoise.code_execution.program_options import RunsPrograms, fenced_code
 from equipoise.data import code_tasks as official
 from equipoise.data.code_tasks import MBPP_SHOTS, CodeProblem
+from equipoise.data.stop_strings import cut_at_stops
 from equipoise.errors import DataError
 from equipoise.records import OPTIONS, DataUse, Generation, Outcome
 
@@ -60,7 +61,7 @@ class Mbpp(RunsPrograms, Benchmark[CodeProblem, str]):
 
     def outcome(self, example: CodeProblem, responses: Sequence[str]) -> Outcome:
         """`pass_at_K` and the share of each failure, in [0, 1]; the text is what was run first."""
-        ended = [cut_at(text, ("[DONE]",)) for text in responses]
+        ended = [cut_at_stops(text, ("[DONE]",)) for text in responses]
         written = [fenced_code(text) or text for text in ended]
         tests = "\n".join(example.tests)
         values = self.values([f"{example.setup}\n{code}\n{tests}\n" for code in written])

@@ -85,12 +85,7 @@ class Race(Benchmark[ReadingQuestion, Scored]):
     def outcome(self, example: ReadingQuestion, responses: Sequence[Scored]) -> Outcome:
         """`correct` by summed log-probabilities and `correct_norm` by those per byte, in [0, 1]."""
         sums = [response.logprob for response in responses]
-        sizes = [len(option.encode()) for option in example.options]
-        rates = [total / size for total, size in zip(sums, sizes, strict=True)]
-        values = {
-            "correct": ability.answered(sums, example.answer),
-            "correct_norm": ability.answered(rates, example.answer),
-        }
+        values = ability.answered_by_sum_and_byte(sums, example.options, example.answer)
         return Outcome(example=example.id, values=values, groups=example.groups)
 
     def files(self, split: str) -> tuple[DataUse, ...]:

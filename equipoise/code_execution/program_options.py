@@ -91,10 +91,3 @@ def fenced_code(text: str) -> str | None:
     """
     block = None if _INDENTED.match(text) else _FENCED.search(text)
     return None if block is None else block[1]
-
-
-def cut_at(text: str, ends: Sequence[str]) -> str:
-    """The text before the first of any of the ends."""
-    for end in ends:
-        text = text.split(end, 1)[0]
-    return text

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from equipoise.data.harness_tasks import Answer
+from equipoise.data.stop_strings import cut_at_stops
 from equipoise.errors import ModelError, RecipeError
 from equipoise.records import Continuation, Generation, Scored
 
@@ -67,11 +68,3 @@ def harness_answer(
             f"{response.greedy}; mend the scorer"
         )
     return response.logprob, bool(response.greedy)
-
-
-def cut_at_stops(text: str, until: str | Sequence[str] | None) -> str:
-    """The text before the first of any stop string."""
-    for stop in [until] if isinstance(until, str) else until or ():
-        if stop:
-            text = text.split(stop)[0]
-    return text

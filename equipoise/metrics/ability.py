@@ -107,6 +107,18 @@ def _confusion(
     )
 
 
+def answered_by_sum_and_byte(
+    sums: Sequence[float], texts: Sequence[str], answer: int
+) -> dict[str, float]:
+    """`answered` by log-probabilities as they are and per UTF-8 byte of each text, in [0, 1].
+
+    As `correct` and `correct_norm`. `sums`: of a space and the text; the space is not counted, as
+    lm-evaluation-harness counts a length.
+    """
+    rates = [total / len(text.encode()) for total, text in zip(sums, texts, strict=True)]
+    return {"correct": answered(sums, answer), "correct_norm": answered(rates, answer)}
+
+
 # --- as metrics -------------------------------------------------------------------------------
 
 

@@ -57,7 +57,7 @@ class Memit(EditorOptions, Mitigation):
         Raises as `rome`, and `RecipeError` for blocks that do not follow one another.
         """
         chosen = default_blocks(model) if self.blocks is None else self.blocks
-        session = EditingSession(self, model, supply, name="memit", blocks=chosen, seed=seed)
+        session = EditingSession(self, model, supply, blocks=chosen, seed=seed)
         numbers, modules = session.targets.blocks, session.targets.modules
         if numbers != tuple(range(numbers[0], numbers[-1] + 1)):
             raise RecipeError(

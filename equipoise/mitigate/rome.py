@@ -54,7 +54,7 @@ class Rome(EditorOptions, Mitigation):
         naming the request when the loss of a value is not finite.
         """
         block = middle_block(model) if self.block is None else self.block
-        session = EditingSession(self, model, supply, name="rome", blocks=(block,), seed=seed)
+        session = EditingSession(self, model, supply, blocks=(block,), seed=seed)
         (block,), (module,) = session.targets.blocks, session.targets.modules
         (covariance,) = session.covariance
         prefixes = rome_prefixes(model, each=self.prefixes, seed=seed)
@@ -75,18 +75,27 @@ class Rome(EditorOptions, Mitigation):
                 keys, outputs = keys.cpu().double(), outputs.cpu().double()
                 wanted = values.wanted.cpu().double()
                 change = torch.zeros_like(weights.changes[0])
-                for number in range(len(requests)):
-                    plain = keys[number, 0]
-                    # with what the requests before it in the batch have added
-                    output = outputs[number, 0] + change @ plain
-                    update = rank_one_update(
-                        keys[number].mean(0), plain, wanted[number] - output, covariance
-                    )
+                for number, value in enumerate(wanted):
+                    # `change`: what the requests before it in the batch have added
+                    update = self._update(keys[number], outputs[number], value, change, covariance)
                     if self.key == "random":
                         update = random_update(update, covariance, generator)
                     change += update
                 weights.add(0, change)
         return session.edit(weights)
+
+    def _update(
+        self,
+        keys: Float[Tensor, "prefix feature"],
+        outputs: Float[Tensor, "prefix output"],
+        wanted: Float[Tensor, " output"],
+        change: Float[Tensor, "output feature"],
+        covariance: Float[Tensor, "feature feature"] | None,
+    ) -> Float[Tensor, "output feature"]:
+        """The update for a request whose first prefix is none, beside a change that is there."""
+        plain = keys[0]
+        missing = wanted - (outputs[0] + change @ plain)
+        return rank_one_update(keys.mean(0), plain, missing, covariance)
 
 
 def rank_one_update(

@@ -31,7 +31,7 @@ from equipoise.model_editing.target_modules import select_target_modules
 from equipoise.model_editing.trajectory import HELD_OUT_TEXTS, Trajectory
 from equipoise.model_editing.values import Values, ValueSettings
 from equipoise.models.quantization import refuse_quantized
-from equipoise.plugins import ReadsFiles
+from equipoise.plugins import ReadsFiles, name_of
 from equipoise.progress.bars import progress
 from equipoise.records import JSON, OPTIONS, Generation, NextToken, Supply
 from equipoise.rows import text_sha256
@@ -118,10 +118,10 @@ class EditingSession:
         model: LanguageModel,
         supply: Supply,
         *,
-        name: str,
         blocks: Sequence[int],
         seed: int,
     ) -> None:
+        name = name_of(method)
         refuse_quantized(model, name)
         if model.kind != "causal":
             raise ModelError(f"{name} needs a causal model, {model.identity} is {model.kind}")

@@ -11,10 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors import safe_open
-
 from equipoise.errors import StoreError
 from equipoise.files.json_records import read_object
+from equipoise.files.tensors import count_numbers
 from equipoise.study.store import LOG, Store
 from equipoise.study.study import Cost
 
@@ -116,10 +115,8 @@ def _count_numbers(folder: Path, head: Mapping[str, Any]) -> float:
     if name is None:
         return 0.0
     try:
-        with safe_open(folder / str(name), framework="numpy") as file:
-            shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118
+        return float(count_numbers(folder / str(name)))
     except Exception as error:  # safetensors raises its own, and what the system does
         raise StoreError(
             f"{folder / str(name)} must be a safetensors file, got: {error}; run the recipe again"
         ) from error
-    return float(sum(math.prod(shape) for shape in shapes))

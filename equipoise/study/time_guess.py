@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 import huggingface_hub
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from equipoise import plugins
 from equipoise.api import folder_for
@@ -22,6 +22,7 @@ from equipoise.benchmarks.base import AnyBenchmark, Benchmark
 from equipoise.data.sources import reading_from
 from equipoise.dialogues import Dialogue
 from equipoise.errors import EquipoiseError
+from equipoise.files.tensors import count_numbers
 from equipoise.loading.pretrained import select_device
 from equipoise.measure import choose_examples
 from equipoise.records import Continuation, Generation, NextToken, Request, TextPair
@@ -143,10 +144,8 @@ def count_parameters(name: str) -> int | None:
         folder = Path(file).parent
     count = 0
     for weights in folder.glob("*.safetensors"):
-        with suppress(SafetensorError, OSError), safe_open(weights, framework="numpy") as tensors:
-            for key in tensors.keys():  # noqa: SIM118, it is no mapping
-                shape = tensors.get_slice(key).get_shape()
-                count += torch.Size(shape).numel()
+        with suppress(SafetensorError, OSError):
+            count += count_numbers(weights)
     return count or None
 
 

@@ -386,11 +386,8 @@ class _Training:
                     "exp_avg": checkpoint.exp_avg[name].to(parameter.device),
                     "exp_avg_sq": checkpoint.exp_avg_sq[name].to(parameter.device),
                 }
-        self.losses, self.norms, self.stopped = (
-            [*checkpoint.losses],
-            [*checkpoint.norms],
-            checkpoint.stopped,
-        )
+        self.losses, self.norms = [*checkpoint.losses], [*checkpoint.norms]
+        self.stopped = checkpoint.stopped
         self.parts = {name: [*values] for name, values in checkpoint.parts.items()}
         self.best = {name: value.to(self.device) for name, value in checkpoint.best.items()}
         if self.monitor is not None:

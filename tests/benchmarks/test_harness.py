@@ -19,7 +19,8 @@ from equipoise.benchmarks.harness import (
     _result_values,
 )
 from equipoise.checks.run import check_measurement
-from equipoise.data.harness_requests import build_generation, cut_at_stops
+from equipoise.data.harness_requests import build_generation
+from equipoise.data.stop_strings import cut_at_stops
 from equipoise.errors import DataError, ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.measure import measure

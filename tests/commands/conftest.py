@@ -1,6 +1,5 @@
 """A small study that was run once by the command line, and how a command is asked."""
 
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 from asking import Asked as Asked
 from asking import ask as ask
+from stored_results import stored
 from tiny_folder import save_tiny
 
 from equipoise import cli
@@ -33,17 +33,6 @@ STEPS = 2 + 1 + 2 * (1 + 2) + 2  # measured, located, fitted and measured a seed
 
 Written = Callable[[str], Path]
 Refused = Callable[..., str]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file but those that no result depends on: when things were done, locks, costs."""
-    return {
-        item.relative_to(folder).as_posix(): re.sub(
-            rb'<section id="costs">.*?</section>', b"", item.read_bytes(), flags=re.DOTALL
-        )
-        for item in sorted(folder.rglob("*"))
-        if item.is_file() and not {"log.jsonl", "locks"} & set(item.relative_to(folder).parts)
-    }
 
 
 @pytest.fixture(scope="session")
@@ -91,13 +80,13 @@ def refused(ask: Asked, tmp_path: Path) -> Refused:
     """Give a command that must be refused before any work; gives the one sentence it said."""
 
     def check(*arguments: object) -> str:
-        before = contents(tmp_path)
+        before = stored(tmp_path)
         status, out, err = ask(*arguments)
         assert (status, out) == (2, "")
         (line,) = err.splitlines()
         assert line.startswith("error: ")
         assert "; " in line, "nothing is said of what to do"
-        assert contents(tmp_path) == before
+        assert stored(tmp_path) == before
         return line
 
     return check

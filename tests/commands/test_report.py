@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stored_results import stored
 
 from equipoise.errors import StoreError
 from equipoise.study.load_study import read_study
 
-from .conftest import STEPS, Asked, Refused, contents
+from .conftest import STEPS, Asked, Refused
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -24,12 +25,12 @@ def titles(folder: Path) -> list[str]:
 
 @pytest.mark.thorough
 def test_out_option_leaves_the_study_untouched(finished: Path, tmp_path: Path, ask: Asked) -> None:
-    before = contents(finished)
+    before = stored(finished)
     status, _, err = ask("report", finished, "--out", tmp_path / "new" / "page.html")
     assert status == 0
     assert err == f"the report is {tmp_path / 'new' / 'page.html'}\n"
-    assert (tmp_path / "new" / "page.html").read_bytes() == before["report.html"]
-    assert contents(finished) == before
+    assert (tmp_path / "new" / "page.html").read_bytes() == (finished / "report.html").read_bytes()
+    assert stored(finished) == before
 
 
 def test_unstarted_study_lists_every_step_as_missing(

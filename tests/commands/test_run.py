@@ -6,11 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from stored_results import stored
 
 from equipoise.edits.registry import load_edit
 from equipoise.mitigate.lftf import Lftf
 
-from .conftest import STEPS, Asked, contents
+from .conftest import STEPS, Asked
 
 
 def without_seed_1(folder: Path) -> Path:
@@ -50,7 +51,7 @@ def test_dry_run_names_every_step_and_writes_nothing(
 @pytest.mark.thorough
 def test_dry_run_names_finished_steps(recipe: Path, copied: Path, ask: Asked) -> None:
     without_seed_1(copied)
-    before = contents(copied)
+    before = stored(copied)
     status, out, _ = ask("run", recipe, "--dry", "--out", copied)
     *steps, last = out.splitlines()
     states = [line.split()[0] for line in steps]
@@ -59,7 +60,7 @@ def test_dry_run_names_finished_steps(recipe: Path, copied: Path, ask: Asked) ->
     assert re.search(rf"^{STEPS} steps in .*, 5 to do: about [\d.]+ s$", last)
     assert all(re.match(r"(to do +~|done +)[\d.]+ s  [a-z]+-", step) for step in steps)
     assert (states.count("done"), states.count("to")) == (STEPS - 5, 5)
-    assert contents(copied) == before
+    assert stored(copied) == before
 
 
 def test_each_edit_has_a_folder_with_its_results(finished: Path) -> None:
@@ -105,7 +106,7 @@ def test_failed_step_exits_with_1_and_keeps_the_rest(
 def test_interrupted_run_resumes(
     recipe: Path, copied: Path, monkeypatch: pytest.MonkeyPatch, ask: Asked
 ) -> None:
-    whole = contents(copied)
+    whole = stored(copied)
     shutil.rmtree(max(part for part in (copied / "steps").iterdir() if part.name.startswith("fit")))
 
     def interrupted(*_: object, **__: object) -> None:
@@ -123,4 +124,4 @@ def test_interrupted_run_resumes(
     first, *_, last = out.strip().splitlines()
     assert first.startswith("parity on tiny: ")
     assert last == f"The report: {copied / 'report.html'}"
-    assert contents(copied) == whole
+    assert stored(copied) == whole

@@ -8,8 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from stored_results import stored
 
-from .conftest import STEPS, Asked, Refused, Written, contents
+from .conftest import STEPS, Asked, Refused, Written
 
 GENBIAS = "models: [MODEL]\ndata: planted:default\nbenchmarks:\n  - name: genbias\n"
 
@@ -54,15 +55,15 @@ def test_out_folder_of_another_program(recipe: Path, tmp_path: Path, refused: Re
 def test_truncated_head_is_refused_with_a_remedy_that_works(
     recipe: Path, copied: Path, refused: Refused, ask: Asked
 ) -> None:
-    whole = contents(copied)
+    whole = stored(copied)
     (copied / "study.json").write_bytes(whole["study.json"][:-20])
     said = refused("run", recipe, "--out", copied)
     assert "remove that file and run the recipe again, every finished step is kept" in said
     (copied / "study.json").unlink()
     status, _, err = ask("run", recipe, "--out", copied)
     assert (status, err) == (0, f"0 steps done, {STEPS} were done before, 0 failed\n")
-    assert contents(copied).keys() == whole.keys()
-    now = contents(copied)
+    assert stored(copied).keys() == whole.keys()
+    now = stored(copied)
     assert {name for name in whole if now[name] != whole[name]} <= {"study.json"}
 
 
@@ -78,7 +79,7 @@ def test_full_disk_during_a_step(
 ) -> None:
     gone = max(step for step in (copied / "steps").iterdir() if step.name.startswith("measure"))
     shutil.rmtree(gone)
-    left = contents(copied)
+    left = stored(copied)
     monkeypatch.setattr("pyarrow.parquet.write_table", full)
     status, out, err = ask("run", recipe, "--out", copied)
     assert (status, out) == (2, "")
@@ -89,7 +90,7 @@ def test_full_disk_during_a_step(
     )
     assert sum(line.startswith("error: ") for line in err.splitlines()) == 1
     assert "Traceback" not in err
-    assert contents(copied) | left == contents(copied)
+    assert stored(copied) | left == stored(copied)
     monkeypatch.undo()
     assert ask("report", copied)[0] == 0
     assert "not run yet" in (copied / "report.html").read_text()

@@ -1,6 +1,5 @@
 """A small study that runs in a few seconds, and how a store's bytes are compared."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,11 +31,6 @@ sample: 10
 """
 
 SHARD = 25  # examples; less than are measured
-
-#: What no result depends on: when things were done, and by whom.
-LEFT_OUT = {"log.jsonl", "locks"}
-#: Seconds and memory, of a report.
-COSTS = re.compile(rb'<section id="costs">.*?</section>', re.DOTALL)
 
 
 @pytest.fixture(scope="session")
@@ -74,12 +68,3 @@ def finished(tmp_path_factory: pytest.TempPathFactory, base_plan: Plan) -> Path:
         summary = run(base_plan, Store.open(folder))
     assert (summary.skipped, summary.failed) == (0, ())
     return folder
-
-
-def stored(folder: Path) -> dict[str, bytes]:
-    """Every file of a store that is a result, by its path; a report without what it cost."""
-    return {
-        file.relative_to(folder).as_posix(): COSTS.sub(b"", file.read_bytes())
-        for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.relative_to(folder).parts[0] not in LEFT_OUT
-    }

@@ -5,8 +5,8 @@ import signal
 from pathlib import Path
 
 import pytest
+from stored_results import stored
 
-from .conftest import stored
 from .killing import run_and_die, run_to_the_end
 from .test_attribution_study import TEXT, write_rows
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from bold_folder import STORMS, write_folder
+from stored_results import stored
 
 from equipoise.study.load_study import read_study
 
-from .conftest import stored
 from .killing import run_and_die, run_to_the_end
 
 RECIPE = """\

@@ -10,10 +10,10 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
+from stored_results import stored
 
 from equipoise.study.load_study import read_study
 
-from .conftest import stored
 from .killing import run_and_die, run_to_the_end
 
 Written = Callable[..., Path]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from stored_results import stored
 
 import equipoise.measure  # noqa: F401  (so that its module is there)
 from equipoise.edits.registry import load_edit
@@ -19,7 +20,7 @@ from equipoise.study.recipe import Recipe
 from equipoise.study.runner import run
 from equipoise.study.store import Store
 
-from .conftest import RECIPE, SHARD, stored
+from .conftest import RECIPE, SHARD
 
 Written = Callable[..., Path]
 

@@ -19,13 +19,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from filelock import FileLock
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from equipoise.errors import EquipoiseError, ModelError
 from equipoise.files.atomic import new_folder, write_file
 from equipoise.files.cache import cache_folder, cached_sha256
 from equipoise.files.json_records import read_object, record_json
+from equipoise.files.locking import locked
 from equipoise.loading import gguf_settings
 from equipoise.records import JSON
 
@@ -95,7 +95,7 @@ def convert_gguf(gguf: Gguf) -> Path:
     if (folder / RECORD).is_file():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
+    with locked(Path(f"{folder}.lock"), timeout=-1):
         if (folder / RECORD).is_file():
             return folder
         for unfinished in folder.parent.glob(f".{key}.*.part"):  # of a killed process

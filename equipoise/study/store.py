@@ -17,17 +17,17 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
 from equipoise.errors import PlaceError, StoreError
 from equipoise.files.atomic import new_folder, sha256, write_file
 from equipoise.files.json_records import read_object
+from equipoise.files.locking import locked
 from equipoise.records import JSON, Outcome
 from equipoise.study.results import read_outcomes, write_outcomes
 from equipoise.study.study import Missing
@@ -176,13 +176,11 @@ class Store:
 
         `timeout`: seconds to wait for it; -1: however long it takes.
         """
-        lock = FileLock(self.folder / "locks" / f"{name}.lock", timeout=timeout)
-        with as_place_error(self.folder), suppress(Timeout):  # which is an OSError itself
-            lock.acquire()
-        try:
-            yield lock.is_locked
-        finally:
-            lock.release()
+        with ExitStack() as stack:
+            with as_place_error(self.folder):
+                file = self.folder / "locks" / f"{name}.lock"
+                mine = stack.enter_context(locked(file, timeout=timeout))
+            yield mine
 
     def waiting_lock(self, name: str) -> AbstractContextManager[bool]:
         """Wait for a lock and hold it; for what takes seconds at most. Raises `PlaceError`."""

@@ -43,6 +43,7 @@ _REFERENCES: Final = TypeAdapter(tuple[Reference, ...])
 _VERSION: Final = "1"  # of what is made of the answers
 _MOST_TURNS: Final = 24  # of ties of many sizes: beyond it they are parted fairly all but exactly
 _APART: Final = 1e6  # above the ratio of any two lengths by which a benchmark divides
+_ORDERED: Final = frozenset((Scored, ScoredPair))  # whose outcome follows from their order alone
 _NAMED: Final = 12  # groups in a note
 _UNITS: Final = ("%", "probability", "share of mass")  # a rule's answers are no nats
 
@@ -248,21 +249,26 @@ def _outcomes(
         outcome_of = benchmark.own_outcome
 
     def merged(outcomes: Sequence[Outcome]) -> Outcome:
+        first = outcomes[0]
+        if len(outcomes) == 1 and first.groups is example.groups:
+            return first
         return Outcome(
-            example=outcomes[0].example,
+            example=first.example,
             values=_means([outcome.values for outcome in outcomes]),
-            groups={**example.groups, **outcomes[0].groups},
+            groups={**example.groups, **first.groups},
         )
 
     known: dict[tuple[tuple[type, ...], tuple[int, ...]], Outcome] = {}
     parted: dict[tuple[tuple[type, ...], tuple[int, ...]], Outcome] = {}
     for row in answers:
         kinds, values = tuple(map(type, row)), numbers_in(row)
-        decides = len(set(values)) > 1
-        if not set(kinds) <= {Scored, ScoredPair} or any(map(math.isnan, values)):
+        different = set(values)
+        decides = len(different) > 1
+        if not _ORDERED.issuperset(kinds) or any(map(math.isnan, values)):
             yield merged([outcome_of(example, row)]), decides
             continue
-        ranks = _dense_ranks(values)
+        # from the highest down, equal for equal numbers, from 0 without gaps
+        ranks = tuple(map(sorted(different, reverse=True).index, values))
         if (kinds, ranks) not in known:
             ways = _ways(ranks, benchmark.shares_ties)
             for way in ways:
@@ -276,16 +282,12 @@ def _means(rows: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
     """The mean of each value over the rows that have it."""
     if len(rows) == 1:
         return rows[0]
-    keys = dict.fromkeys(key for row in rows for key in row)
-    known = {key: [row[key] for row in rows if key in row] for key in keys}
+    known: dict[str, list[float]] = {}
+    for row in rows:
+        for key, value in row.items():
+            known.setdefault(key, []).append(value)
     # infinite scores have no mean, and are not asked for
     return {key: sum(values) / len(values) for key, values in known.items()}
-
-
-def _dense_ranks(numbers: Sequence[float]) -> tuple[int, ...]:
-    """The rank of each number from the highest down, equal for equal ones, from 0 without gaps."""
-    rank_of = {value: rank for rank, value in enumerate(sorted(set(numbers), reverse=True))}
-    return tuple([rank_of[value] for value in numbers])
 
 
 @cache

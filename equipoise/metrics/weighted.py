@@ -7,7 +7,7 @@ few products of a matrix [draw, cluster] with sums per cluster, and no draw's ro
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
 import numpy as np
@@ -32,6 +32,7 @@ class Weights:
 
     clusters: Codes  # [row] number of the row's cluster, from 0
     counts: Column  # [draw, cluster], or [cluster]: how often each was drawn
+    _sizes: dict[bytes, Column] = field(default_factory=dict, init=False)  # by the rows' marks
 
     @classmethod
     def once(cls, codes: Column) -> "Weights":
@@ -41,13 +42,19 @@ class Weights:
 
     def total(self, values: Column, rows: Mask) -> Column:
         """The sum over the marked rows, of which none may be nan."""
-        sums = np.bincount(self.clusters[rows], values[rows], self.counts.shape[-1])
+        clusters = self.clusters
+        if not rows.all():
+            clusters, values = clusters[rows], values[rows]
+        sums = np.bincount(clusters, values, self.counts.shape[-1])
         # Without a row numpy counts in integers, whatever the type of the weights.
         return _product(self.counts, sums.astype(np.float64, copy=False))
 
     def size(self, rows: Mask) -> Column:
         """How many rows are marked, each as often as it was drawn."""
-        return self.total(np.ones(len(rows)), rows)
+        marks = rows.tobytes()  # metrics of one benchmark ask for the same few
+        if marks not in self._sizes:
+            self._sizes[marks] = self.total(np.ones(len(rows)), rows)
+        return self._sizes[marks]
 
     def mean(self, values: Column) -> Column:
         """Mean over rows."""

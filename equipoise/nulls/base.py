@@ -58,33 +58,46 @@ class Null(ABC):
         """
 
 
-def by_text(asked: Asked, score: Callable[[str], float], *, words: bool = False) -> Answered | None:
-    """Answers by what a text, or a continuation, says alone; None where something else is asked.
+def by_text(
+    asked: Asked, score: Callable[[str], Sequence[float]], *, rules: int, words: bool = False
+) -> list[Answered]:
+    """Each rule's answers by what a text, or a continuation, says alone.
 
+    `score`: a number of the text per rule. No answers at all where something else is asked.
     `words`: single words after a context are scored, too, but no letters and digits of a list.
     """
-    known: dict[str, Scored] = {}
+    known: dict[str, tuple[Scored, ...]] = {}
 
-    def scored(text: str) -> Scored:
-        if text not in known:
-            known[text] = number(score(text))
-        return known[text]
+    def scored(text: str) -> tuple[Scored, ...]:
+        scores = known.get(text)
+        if scores is None:
+            scores = known[text] = tuple(map(number, score(text)))
+        return scores
 
-    answers: Answered = []
+    answers: list[Answered] = [[] for _ in range(rules)]
     for requests in asked:
-        row: list[Response] = []
+        row: list[Sequence[Response]] = []  # [request][rule]
         for request in requests:
             match request:
                 case Continuation(continuation=text) | Infill(text=text):
                     row.append(scored(text))
                 case TextPair(first=first, second=second):
-                    row.append(ScoredPair(first=scored(first), second=scored(second)))
+                    pairs = zip(scored(first), scored(second), strict=True)
+                    row.append([ScoredPair(first=a, second=b) for a, b in pairs])
                 case NextToken(words=options) if words and not lists_options(options):
-                    values = tuple(scored(option).logprob for option in options)
-                    row.append(NextTokenScored(logprobs=values, tokens=(1,) * len(options)))
+                    row.append(
+                        [
+                            NextTokenScored(
+                                logprobs=tuple([option.logprob for option in of_rule]),
+                                tokens=(1,) * len(options),
+                            )
+                            for of_rule in zip(*map(scored, options), strict=True)
+                        ]
+                    )
                 case _:
-                    return None
-        answers.append(row)
+                    return []
+        for rule, answered in enumerate(answers):
+            answered.append([responses[rule] for responses in row])
     return answers
 
 

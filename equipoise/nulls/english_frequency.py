@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.util import find_spec
 from itertools import chain
 from typing import ClassVar, Final
@@ -33,21 +33,13 @@ class EnglishFrequency(Null):
         """Both rules, where texts or words are asked about and wordfreq is installed."""
         if not installed():
             return []
-        known: dict[str, tuple[float, float]] = {}
-
-        def score(text: str, place: int) -> float:
-            if text not in known:
-                known[text] = log_frequency(text)
-            return known[text][place]
-
-        guesses = []
-        for place, name in enumerate(("sum", "mean")):
-            answers = by_text(asked, partial(score, place=place), words=True)
-            says = f"prefers the text whose words are commoner in English, by the {name} of logs"
-            if answers is not None:
-                name = f"English frequency, {name}"
-                guesses.append(Guess(name=name, says=says, answers=answers))
-        return guesses
+        names = ("sum", "mean")
+        answers = by_text(asked, log_frequency, rules=len(names), words=True)
+        says = "prefers the text whose words are commoner in English, by the {} of logs"
+        return [
+            Guess(name=f"English frequency, {name}", says=says.format(name), answers=of_rule)
+            for name, of_rule in zip(names, answers, strict=False)
+        ]
 
 
 def installed() -> bool:
@@ -57,19 +49,23 @@ def installed() -> bool:
 
 def log_frequency(text: str) -> tuple[float, float]:
     """The sum and the mean of the natural logs of its words' frequencies; nan without a word."""
-    pieces = [text]
-    if text.isascii():
-        # no word goes over a space, nor has a point at its end (Unicode Annex 29); case is folded
-        pieces = [piece.rstrip(".,!?") for piece in text.lower().split()]
-    logs = [*chain.from_iterable(map(_logs, pieces))]
+    # no word goes over a space (Unicode Annex 29)
+    pieces = map(_logs_between_spaces, text.split()) if text.isascii() else [_logs(text)]
+    logs = [*chain.from_iterable(pieces)]
     # exact, so that texts of the same words are equal in whatever order
     total = math.fsum(logs) if logs else math.nan
     return total, total / max(1, len(logs))
 
 
 @lru_cache(maxsize=2**17)
+def _logs_between_spaces(piece: str) -> tuple[float, ...]:
+    return _logs(piece.lower().rstrip(".,!?"))  # case is folded, and no word ends with a point
+
+
+@lru_cache(maxsize=2**17)
 def _logs(piece: str) -> tuple[float, ...]:
     from wordfreq import tokenize, word_frequency
 
-    words = tokenize(piece, "en")
-    return tuple(math.log(max(word_frequency(word, "en"), _RAREST)) for word in words)
+    letters = piece.isascii() and piece.isalpha()
+    words = [piece] if letters else tokenize(piece, "en")
+    return tuple([math.log(max(word_frequency(word, "en"), _RAREST)) for word in words])

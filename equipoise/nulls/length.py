@@ -1,7 +1,6 @@
 """Length: the shorter text, or the longer, in words and in characters."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 from equipoise.inference.scorer import Scorer
@@ -19,15 +18,15 @@ class Length(Null):
 
     def guesses(self, asked: Asked, model: Scorer | None) -> list[Guess]:
         """The four rules, where texts are asked about."""
-        guesses = []
-        for unit in ("words", "characters"):
-            for name, sign in (("fewer", -1), ("more", 1)):
-                answers = by_text(asked, partial(_length, unit=unit, sign=sign))
-                if answers is not None:
-                    says = f"prefers the text with {name} {unit}"
-                    guesses.append(Guess(name=f"{name} {unit}", says=says, answers=answers))
-        return guesses
+        names = ("fewer words", "more words", "fewer characters", "more characters")
+        return [
+            Guess(name=name, says=f"prefers the text with {name}", answers=answers)
+            for name, answers in zip(
+                names, by_text(asked, _lengths, rules=len(names)), strict=False
+            )
+        ]
 
 
-def _length(text: str, unit: str, sign: int) -> float:
-    return float(sign * len(text.split() if unit == "words" else text))
+def _lengths(text: str) -> tuple[float, ...]:
+    words, characters = float(len(text.split())), float(len(text))
+    return -words, words, -characters, characters

@@ -18,6 +18,7 @@ from equipoise.stats.resample import (
     columns_of,
     select,
     spread,
+    value_columns,
 )
 
 
@@ -86,13 +87,20 @@ def estimate_alike(
     Without intervals over the groups of a key (`crossed`).
     """
     metrics, keys = list(benchmark.metrics), (*benchmark.by, *benchmark.related)
-    alike: dict[tuple[str | None, ...], list[int]] = {}  # sides whose rows have the same groups
+    alike: list[list[int]] = []  # sides whose rows have the same groups
     for index, outcomes in enumerate(sides):
-        names = (each.groups.get(key) for key in (*keys, cluster or "") for each in outcomes)
-        alike.setdefault(tuple(names), []).append(index)
+        groups = [outcome.groups for outcome in outcomes]
+        for indices in alike:
+            if groups == [outcome.groups for outcome in sides[indices[0]]]:
+                indices.append(index)
+                break
+        else:
+            alike.append([index])
     estimates: list[list[Estimate]] = [[] for _ in sides]
-    for indices in alike.values():
-        columns = [columns_of(sides[index], cluster=cluster) for index in indices]
+    for indices in alike:
+        first = columns_of(sides[indices[0]], cluster=cluster)
+        group_columns = {key: column for key, column in first.items() if key.startswith("@")}
+        columns = [value_columns(sides[index]) | group_columns for index in indices]
 
         def estimate(
             mask: NDArray[np.bool_], columns: Sequence[Columns] = columns

@@ -64,16 +64,21 @@ def columns_of(outcomes: Sequence[Outcome], *, cluster: str | None) -> dict[str,
     "@cluster" numbers the groups of the key `cluster`, or each example on its own when that is
     None or the outcome lacks it.
     """
-    columns: dict[str, Column] = {}
-    for key in sorted({key for outcome in outcomes for key in outcome.values}):
-        values = [outcome.values.get(key, math.nan) for outcome in outcomes]
-        columns[key] = np.array(values, dtype=np.float64)
+    columns = value_columns(outcomes)
     for key in sorted({key for outcome in outcomes for key in outcome.groups}):
         columns["@" + key] = _number([outcome.groups.get(key) for outcome in outcomes])
     codes = _number([outcome.groups.get(cluster) if cluster else None for outcome in outcomes])
     # Numbers beyond those of the groups, so that nothing joins an outcome that has no group.
     columns[CLUSTER] = np.where(codes < 0, len(outcomes) + np.arange(len(outcomes)), codes)
     return columns
+
+
+def value_columns(outcomes: Sequence[Outcome]) -> dict[str, Column]:
+    """Those columns of `columns_of` that are no groups'."""
+    return {
+        key: np.array([outcome.values.get(key, math.nan) for outcome in outcomes], np.float64)
+        for key in sorted({key for outcome in outcomes for key in outcome.values})
+    }
 
 
 def cells_of(

@@ -148,12 +148,14 @@ def forward_passes(
     """
     starts = np.cumsum([0, *map(len, reads)]).tolist()
     layout = layout_of(model)
+    # prompts whose end alone is read have most in common: answers listed in another order
+    ends_only = all(len({position for position, _ in of_text}) == 1 for of_text in reads)
     packed: list[int] = []
     alone: list[int] = []
     for text, ids in enumerate(texts):
         (packed if share_rows and layout.packs(len(ids)) else alone).append(text)
     for way, rows in (
-        (layout, pack(texts, packed)),
+        (layout, pack(texts, packed, breadth=4 if ends_only else 2)),
         (replace(layout, pack=False), single(texts, alone)),
     ):
         places = [

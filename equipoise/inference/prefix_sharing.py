@@ -53,14 +53,14 @@ def tree(texts: Sequence[Ids], members: Iterable[int]) -> PackedRow:
     return row
 
 
-def pack(texts: Sequence[Ids], members: Iterable[int]) -> list[PackedRow]:
+def pack(texts: Sequence[Ids], members: Iterable[int], *, breadth: int = 2) -> list[PackedRow]:
     """Rows that together hold each of these distinct texts once, with little room left empty.
 
-    Texts that share most go together first; a tree may hold as many tokens as a few texts of its
-    length, for attention is quadratic. Small trees are then fitted into the room that is left.
+    Texts that share most go together first; a tree may hold as many tokens as `breadth` texts of
+    its length, for attention is quadratic. Small trees are then fitted into the room that is left.
     """
     order = sorted(members, key=texts.__getitem__)
-    groups, sizes = _group_by_prefix(texts, order)
+    groups, sizes = _group_by_prefix(texts, order, breadth)
     return [tree(texts, group) for group in _fit(groups, sizes)]
 
 
@@ -80,7 +80,7 @@ def common_prefix(first: Ids, second: Ids) -> int:
 
 
 def _group_by_prefix(
-    texts: Sequence[Ids], order: Sequence[int]
+    texts: Sequence[Ids], order: Sequence[int], breadth: int
 ) -> tuple[list[list[int]], list[int]]:
     """Neighbors in sorted order, joined at their longest common prefixes first; and tree sizes."""
     links = [common_prefix(texts[first], texts[second]) for first, second in pairwise(order)]
@@ -95,7 +95,7 @@ def _group_by_prefix(
         left, right = first[link], link + 1
         joint = size[left] + size[right] - links[link]
         length = max(longest[left], longest[right])
-        if joint <= _ROOM + 2 * length:
+        if joint <= _ROOM + breadth * length:
             end = last[right]
             size[left], longest[left] = joint, length
             last[left], first[end] = end, left

@@ -31,9 +31,15 @@ class OutputLayer:
     divisor: float = 1.0
     cap: float | None = None  # logits stay in (-cap, cap)
 
-    def logits(self, hidden: Float[Tensor, "place width"]) -> Float[Tensor, "place vocabulary"]:
-        """Unnormalized log-probabilities of the next token."""
-        logits = linear(hidden, self.linear.weight, self.linear.bias)
+    def logits(
+        self,
+        hidden: Float[Tensor, "place width"],
+        *,
+        out: Float[Tensor, "place vocabulary"] | None = None,
+    ) -> Float[Tensor, "place vocabulary"]:
+        """Unnormalized log-probabilities of the next token; `out` is memory that may be used."""
+        memory = {} if out is None else {"out": out}
+        logits = linear(hidden, self.linear.weight, self.linear.bias, **memory)
         if self.scale != 1:
             logits = logits * self.scale
         if self.divisor != 1:

@@ -24,8 +24,8 @@ from equipoise.models.anatomy import base
 from equipoise.models.kernels import fast_matmul
 from equipoise.models.quantization import number_format, read_quantization
 
-#: Logits that exist at once: 28 MB in float32, for glibc uses memory of up to 32 MB again.
-_CHUNK = 7_000_000
+_CHUNK = 8_000_000  # logits that exist at once: 32 MB in float32
+_SMALL = 1e-12  # a share of which the logarithm is no longer exact enough to go back from
 
 
 class TokenRow(nn.Module):
@@ -139,18 +139,29 @@ class _Nats(torch.autograd.Function):
         needed = any(ctx.needs_input_grad[:2])
         weight = head.linear.weight
         nats, along, row_errors = [], [], []
-        size = max(1, _CHUNK // len(weight))
+        size = min(len(hidden), max(1, _CHUNK // len(weight)))
+        # one piece of memory for all chunks, whose shares take the place of their logits
+        reuses = head.cap is None and weight.dtype == torch.float32 and weight.device.type == "cpu"
+        memory = weight.new_empty(size, len(weight)) if reuses else None
         for part, labels in zip(torch.split(hidden, size), torch.split(targets, size), strict=True):
-            logits, row = head.logits(part), _row_logits(head, part, vector).float()
+            logits = head.logits(part, out=None if memory is None else memory[: len(part)])
+            row = _row_logits(head, part, vector).float()
             if token < logits.shape[1]:
                 logits[:, token] = row  # in place of a row of a padded table, which nothing reads
-            shares = logits.float().softmax(1)
-            # the likeliest token's share cannot underflow
-            total = logits.amax(1).float() - shares.amax(1).log()
-            whole = total if token < logits.shape[1] else torch.logaddexp(total, row)
             is_row = labels == token
             others = labels.masked_fill(is_row, 0)
-            said = torch.where(is_row, row, logits.gather(1, others[:, None])[:, 0].float())
+            label = logits.gather(1, others[:, None])[:, 0].float()
+            shares = torch.softmax(logits, 1, out=logits) if reuses else logits.float().softmax(1)
+            share = shares.gather(1, others[:, None])[:, 0]
+            total = label - share.log()
+            small = share < _SMALL
+            if bool(small.any()):
+                again = head.logits(part[small]).float()
+                if token < again.shape[1]:
+                    again[:, token] = row[small]
+                total[small] = again.logsumexp(1)
+            whole = total if token < logits.shape[1] else torch.logaddexp(total, row)
+            said = torch.where(is_row, row, label)
             nats.append(whole - said)
             if not needed:
                 continue

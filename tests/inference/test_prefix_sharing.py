@@ -46,6 +46,13 @@ def test_texts_with_long_shared_prefixes_are_packed_together() -> None:
     assert [len(row) for row in rows] == [60, 60, 60]
 
 
+def test_a_broader_tree_holds_more_texts_of_one_beginning() -> None:
+    begin = tuple(range(100, 300))
+    texts = [(*begin, *range(1000 * end, 1000 * end + 100)) for end in range(1, 9)]
+    assert [len(row) for row in pack(texts, range(8))] == [600, 600]
+    assert [len(row) for row in pack(texts, range(8), breadth=4)] == [1000]
+
+
 def test_only_members_are_packed() -> None:
     assert [list(row.paths) for row in pack([(1,), (2,), (3,)], (2,))] == [[2]]
     assert [row.ids for row in single([(1,), (2, 3)], (1,))] == [[2, 3]]

@@ -126,10 +126,11 @@ def test_other_logits_are_as_before_to_the_last_bit() -> None:
 
 
 @pytest.mark.parametrize("token", [NEW, PADDED])
-def test_nats_are_those_of_the_logits(token: int) -> None:
-    model = tiny_model("gemma2")
-    row = row_of(model, token)
-    hidden = torch.randn(40, 32, generator=torch.Generator().manual_seed(0)) * 20
+@pytest.mark.parametrize("scale", [20, 5000], ids=["ordinary shares", "shares of 0"])
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+def test_nats_are_those_of_the_logits(family: str, scale: int, token: int) -> None:
+    row = row_of(tiny_model(family), token)
+    hidden = torch.randn(40, 32, generator=torch.Generator().manual_seed(0)) * scale
     targets = torch.tensor([token, 5] * 20)
     expected = nn.functional.cross_entropy(row.logits(hidden), targets, reduction="none")
     torch.testing.assert_close(row.nats(hidden, targets), expected)

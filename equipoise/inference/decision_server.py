@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from equipoise.errors import ModelError, RequestError
 from equipoise.inference.deciding import DECISION, QUESTION, typed_question
+from equipoise.inference.request_kinds import takes
 from equipoise.progress.bars import counted
 from equipoise.records import JSON, Decided, Decision, ModelKind
 from equipoise.transport import KEY, Transport, hide_secrets, is_address, read_shares
@@ -76,6 +77,7 @@ class DecisionServer:
         """Itself alone."""
         return [self]
 
+    @takes(Decision)
     def decide(self, requests: Sequence[Decision]) -> list[Decided]:
         """Probabilities of options, renormalized where rounding left a sum within 0.01 of 1.
 

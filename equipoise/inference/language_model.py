@@ -15,6 +15,7 @@ from equipoise.inference import deciding, embedding, generation, scoring
 from equipoise.inference.cached_rows import cache_is_exact
 from equipoise.inference.chat import ChatModel, Speaker, chat_form
 from equipoise.inference.forward import layout_of
+from equipoise.inference.request_kinds import takes
 from equipoise.inference.unigram import mean_prediction
 from equipoise.models.chat_template import template_sha256
 from equipoise.models.decoding_rule import DecodingRule
@@ -210,26 +211,32 @@ class LanguageModel:
         form = chat_form(self, system=system, turn=turn, request=request)
         return ChatModel(model=replace(self, start="none"), form=form)
 
+    @takes(Continuation)
     def score(self, requests: Sequence[Continuation]) -> list[Scored]:
         """Log-probabilities of continuations."""
         return scoring.score(self, requests)
 
+    @takes(Infill)
     def infill(self, requests: Sequence[Infill]) -> list[Scored]:
         """Log-probabilities of masked spans; masked models only."""
         return scoring.infill(self, requests)
 
+    @takes(TextPair)
     def score_pairs(self, requests: Sequence[TextPair]) -> list[ScoredPair]:
         """Log-probabilities over the common or differing tokens of two texts."""
         return scoring.score_pairs(self, requests)
 
+    @takes(NextToken)
     def next_token(self, requests: Sequence[NextToken]) -> list[NextTokenScored]:
         """Log-probabilities of single words after a context; causal models only."""
         return scoring.next_token(self, requests)
 
-    def generate(self, requests: Sequence[Generation], *, seed: int) -> list[str]:
+    @takes(Generation)
+    def generate(self, requests: Sequence[Generation], *, seed: int = 0) -> list[str]:
         """Continuations; the same seed gives the same texts."""
         return generation.generate(self, requests, seed=seed)
 
+    @takes(Embedding)
     def embed(self, requests: Sequence[Embedding]) -> NDArray[np.float32]:
         """Pooled hidden states: [text, feature].
 
@@ -242,6 +249,7 @@ class LanguageModel:
             )
         return embedding.embed(self, requests)
 
+    @takes(Decision)
     def decide(self, requests: Sequence[Decision]) -> list[Decided]:
         """Probabilities of the options of typed questions; a model loaded as "decision:NAME"."""
         return deciding.decide(self, requests)

@@ -17,6 +17,7 @@ from torch import Tensor
 from equipoise.errors import ModelError, RequestError
 from equipoise.inference.batches import run_in_batches
 from equipoise.inference.language_model import LanguageModel
+from equipoise.inference.request_kinds import takes
 from equipoise.models.kernels import matmul_path
 from equipoise.models.quantization import count_parameters, number_format
 from equipoise.models.tokenization import Marked, encode, tokenizer_sha256
@@ -65,6 +66,7 @@ class SentenceEncoder(LanguageModel):
         limits = [limit for limit in (self.most_tokens, super().context_length) if limit]
         return min(limits, default=None)
 
+    @takes(Embedding)
     def embed(self, requests: Sequence[Embedding]) -> NDArray[np.float32]:
         """Vectors by its own pooling, whatever a request asks for: [text, feature].
 

@@ -137,6 +137,8 @@ def known_names(benchmark: str) -> tuple[str, ...]:
 
 def check_kinds(benchmark: str, names: Sequence[str]) -> None:
     """Raise `ValueError` for a name that is no kind of ours; the user's own may come later."""
+    if not names:
+        return  # the list, which takes a moment to read, is not asked
     known = [ALL, *known_names(benchmark)]
     for name in names:
         if name not in known and not name.startswith(AUDIT):

@@ -4,16 +4,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from equipoise.benchmarks.base import AnyBenchmark, texts_of
 from equipoise.conclusions import ChangedExample, Comparison
 from equipoise.errors import DataError
 from equipoise.inference.request_hash import hash_requests
 from equipoise.measure import choose_examples
+from equipoise.metrics.weighted import Weighted, Weights
 from equipoise.records import Example, Measurement, Metric, Outcome, Request
 from equipoise.stats.pairing import ITEM
 from equipoise.stats.resample import columns_of
 
 _SLOT = "{target}"  # of a text that is there with a name, too
+_BLOCK = 128  # examples evaluated at once
+_UNDEFINED = (ValueError, ZeroDivisionError, KeyError, IndexError)  # of a metric on too little
 
 
 def with_examples(comparison: Comparison, benchmark: AnyBenchmark, *, count: int) -> Comparison:
@@ -26,14 +31,13 @@ def with_examples(comparison: Comparison, benchmark: AnyBenchmark, *, count: int
     """
     before, metric = comparison.before, benchmark.metrics[0]
     after = {outcome.example: outcome for outcome in comparison.after.outcomes}
+    both = [(row, after[row.example]) for row in before.outcomes if row.example in after]
+    sides = [evaluate_each(metric, [pair[side] for pair in both]) for side in (0, 1)]
     rows = []
-    for outcome in before.outcomes:
-        if outcome.example in after:
-            outcome_after = after[outcome.example]
-            value, changed = (evaluate_alone(metric, side) for side in (outcome, outcome_after))
-            if math.isfinite(changed - value) and changed != value:
-                order = (-abs(changed - value), -_largest_move(outcome, outcome_after))
-                rows.append((order, outcome.example, value, changed, outcome, outcome_after))
+    for (outcome, outcome_after), value, changed in zip(both, *sides, strict=True):
+        if math.isfinite(changed - value) and changed != value:
+            order = (-abs(changed - value), -_largest_move(outcome, outcome_after))
+            rows.append((order, outcome.example, value, changed, outcome, outcome_after))
     # the id settles ties, for the outcomes behind it in a row cannot be ordered
     rows.sort(key=lambda row: row[:2])
     known = items_of(before, benchmark)
@@ -79,11 +83,34 @@ def items_of(
     }
 
 
+def evaluate_each(metric: Metric, outcomes: Sequence[Outcome]) -> list[float]:
+    """The metric of each example alone, in its unit; nan where it needs several.
+
+    As `evaluate_alone` says, bit for bit; most metrics take a block of examples at a time, as draws
+    in which a single one of them was drawn.
+    """
+    if not isinstance(metric.of, Weighted):
+        return [evaluate_alone(metric, outcome) for outcome in outcomes]
+    values: list[float] = []
+    for start in range(0, len(outcomes), _BLOCK):
+        block = outcomes[start : start + _BLOCK]
+        weights = Weights(np.arange(len(block)), np.eye(len(block)))
+        try:
+            values += metric.of.values(columns_of(block, cluster=None), weights).tolist()
+        except _UNDEFINED:
+            values += [math.nan] * len(block)
+    # an infinite value spoils its block, and a value that an example lacks has no column alone
+    return [
+        evaluate_alone(metric, outcome) if math.isnan(value) else value
+        for outcome, value in zip(outcomes, values, strict=True)
+    ]
+
+
 def evaluate_alone(metric: Metric, outcome: Outcome) -> float:
     """The metric of a single example, in its unit; nan where it needs several."""
     try:
         return float(metric.of(columns_of([outcome], cluster=None)))
-    except (ValueError, ZeroDivisionError, KeyError, IndexError):
+    except _UNDEFINED:
         return math.nan
 
 

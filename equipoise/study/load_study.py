@@ -136,6 +136,15 @@ def read_study(folder: Path | str) -> Study:
     return _StudyReader(Store(folder=Path(folder))).study()
 
 
+def read_measured(folder: Path | str) -> tuple[Measured, ...]:
+    """The measurements that a study's folder holds, alone and unchecked: quicker than `read_study`.
+
+    Raises `StoreError` when the folder is no study.
+    """
+    reader = _StudyReader(Store(folder=Path(folder)))
+    return reader.measured(reader.present())
+
+
 class _StudyReader:
     """Reads each step once; what cannot be read goes to `missing`."""
 
@@ -161,10 +170,22 @@ class _StudyReader:
         self.findings: list[Finding] = []
         self.measurements: dict[str, Measurement] = {}
 
+    def present(self) -> list[StoredStep]:
+        """The steps with a whole result; the others go to `missing`."""
+        return [step for step in self.steps if self._is_present(step)]
+
+    def measured(self, present: Sequence[StoredStep]) -> tuple[Measured, ...]:
+        """The measurements among some steps, in the plan's order."""
+        return tuple(self._read_measured(step) for step in present if step.kind == "measure")
+
     def study(self) -> Study:
         # measurements before all else: comparisons and the checks across models look them up
-        present = [step for step in self.steps if self._is_present(step)]
-        measured = tuple(self._read_measured(step) for step in present if step.kind == "measure")
+        present = self.present()
+        measured = self.measured(present)
+        for key, measurement in self.measurements.items():
+            # anew at each reading, as the files may have been edited since the step's own checks
+            self.findings += check_stored(measurement)
+            self._add_findings(key)
         self.findings += check_measurements(list(self.measurements.values()))
         left_out = [Missing(what=title, why=why) for title, why in left_out_of(self.recipe)]
         return Study(
@@ -230,9 +251,6 @@ class _StudyReader:
         if chosen := self._headline(step):
             measurement = replace(measurement, headline=chosen)
         self.measurements[step.key] = measurement
-        # anew at each reading, as the files may have been edited since the step's own checks
-        self.findings += check_stored(measurement)
-        self._add_findings(step.key)
         return Measured(
             model=str(step.model),
             mitigation=step.mitigation,

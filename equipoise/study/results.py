@@ -277,23 +277,24 @@ def read_outcomes(file: Path) -> tuple[Outcome, ...]:
     from pyarrow import parquet
 
     try:
-        rows: list[dict[str, Any]] = parquet.ParquetFile(file).read().to_pylist()
+        columns: dict[str, list[Any]] = parquet.ParquetFile(file).read().to_pydict()
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{file} must be Parquet, got: {error}; copy it again") from error
+    values, groups = _take_prefixed("value:", columns), _take_prefixed("group:", columns)
+    rows = zip(columns["example"], values, groups, columns["text"], strict=True)
     return tuple(
-        Outcome(
-            example=row["example"],
-            values=_take_prefixed("value:", row),
-            groups=_take_prefixed("group:", row),
-            text=row["text"],
-        )
-        for row in rows
+        Outcome(example=example, values=value, groups=group, text=text)
+        for example, value, group, text in rows
     )
 
 
-def _take_prefixed(prefix: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key.removeprefix(prefix): value
-        for key, value in row.items()
-        if key.startswith(prefix) and value is not None
-    }
+def _take_prefixed(prefix: str, columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    """Of each row the columns of a prefix that it has, by their names without it."""
+    rows: list[dict[str, Any]] = [{} for _ in columns["example"]]
+    for key, column in columns.items():
+        if key.startswith(prefix):
+            name = key.removeprefix(prefix)
+            for row, value in zip(rows, column, strict=True):
+                if value is not None:
+                    row[name] = value
+    return rows

@@ -1,7 +1,7 @@
 """Single examples of a measurement, the farthest from unbiased first, with what was asked."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,7 @@ from equipoise.benchmarks.base import Benchmark, texts_of
 from equipoise.errors import RecipeError, nearest
 from equipoise.records import Measurement, Metric, Outcome
 from equipoise.stats.pairing import ITEM
-from equipoise.study.changed_examples import drop_repeats, evaluate_alone, items_of
+from equipoise.study.changed_examples import drop_repeats, evaluate_each, items_of
 
 MARGIN: Final = "margin"  # how much the stereotype is preferred by, where a benchmark has it
 
@@ -64,7 +64,7 @@ def show_examples(
     if not chosen:
         raise RecipeError(_no_such_group(measurement, groups or {}))
     benchmark = plugins.build(Benchmark, measurement.benchmark, measurement.options)
-    strength, order = _order_by(measurement, benchmark.metrics[0], by)
+    strengths, order = _order_by(measurement, benchmark.metrics[0], by)
     others: Mapping[str, Outcome] = {}
     if before is not None:
         others = {row.example: row for row in before.outcomes}
@@ -75,14 +75,13 @@ def show_examples(
                 "name results of the same examples"
             )
         order = f"how much {order} moved"
-
-    def rank(row: Outcome) -> float:
-        if before is None:
-            return strength(row)
-        return abs(strength(row) - strength(others[row.example]))
-
-    ranked = [(rank(row), row) for row in chosen]
-    finite = [(value, row) for value, row in ranked if math.isfinite(value)]
+    ranks = strengths(chosen)
+    if before is not None:
+        unmoved = strengths([others[row.example] for row in chosen])
+        ranks = [abs(value - other) for value, other in zip(ranks, unmoved, strict=True)]
+    finite = [
+        (value, row) for value, row in zip(ranks, chosen, strict=True) if math.isfinite(value)
+    ]
     finite.sort(key=lambda each: (each[0] if least else -each[0], each[1].example))
     items = items_of(measurement, benchmark) if texts else {}
     shown = []
@@ -142,8 +141,8 @@ def _no_such_group(measurement: Measurement, groups: Mapping[str, str]) -> str:
 
 def _order_by(
     measurement: Measurement, metric: Metric, by: str | None
-) -> tuple[Callable[[Outcome], float], str]:
-    """What examples are ordered by, from the largest, and what that is."""
+) -> tuple[Callable[[Sequence[Outcome]], list[float]], str]:
+    """What examples are ordered by, from the largest, and what that is called."""
     names = sorted({name for row in measurement.outcomes for name in row.values})
     if by is not None and by not in names:
         raise RecipeError(
@@ -152,12 +151,14 @@ def _order_by(
         )
     if by is not None or MARGIN in names:
         chosen = by or MARGIN
-        return (lambda row: row.values.get(chosen, math.nan)), chosen
+        return (lambda rows: [row.values.get(chosen, math.nan) for row in rows]), chosen
     if metric.ideal is not None:
         ideal = metric.ideal
         return (
-            lambda row: abs(evaluate_alone(metric, row) - ideal)
+            lambda rows: [abs(value - ideal) for value in evaluate_each(metric, rows)]
         ), f"the distance of {metric.name} from its ideal"
     sign = -1.0 if metric.higher_is_better else 1.0
     side = "low" if metric.higher_is_better else "high"
-    return (lambda row: sign * evaluate_alone(metric, row)), f"how {side} {metric.name} is"
+    return (
+        lambda rows: [sign * value for value in evaluate_each(metric, rows)]
+    ), f"how {side} {metric.name} is"

@@ -30,7 +30,7 @@ def remedy(model: Any, verb: str, given: object) -> str:
     [*product(["llama"], CAUSAL), *product(["chat"], CHAT), ("bert", "infill")],
 )
 def test_a_text_is_refused_with_what_can_be_run(form: str, verb: str) -> None:
-    model: Any = chat_model("chatml").in_chat() if form == "chat" else tiny_model(form)
+    model: Any = chat_model("qwen").in_chat() if form == "chat" else tiny_model(form)
     for given in ("The nurse", ["The nurse"], None, 3):
         code, _, statement = remedy(model, verb, given).partition(", after ")
         names: dict[str, Any] = {"model": model}

@@ -1,5 +1,6 @@
 """The examples that changed most: which, in what order, and with which texts."""
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,12 +10,18 @@ import numpy as np
 import pytest
 from pydantic.dataclasses import dataclass
 
+from equipoise import plugins
 from equipoise.benchmarks.base import Benchmark
 from equipoise.compare import compare
 from equipoise.conclusions import Comparison
 from equipoise.measure import measure
 from equipoise.records import OPTIONS, Columns, Continuation, Metric, Outcome, Prompt, Scored
-from equipoise.study.changed_examples import drop_repeats, with_examples
+from equipoise.study.changed_examples import (
+    drop_repeats,
+    evaluate_alone,
+    evaluate_each,
+    with_examples,
+)
 from equipoise.testing import FakeScorer
 
 GAPS = {"a": 0.0, "b": 3.0, "c": -1.0, "d": 1.0, "e": 2.0}  # change of x, by example
@@ -146,3 +153,43 @@ def test_the_form_that_a_text_was_made_of_is_not_shown_beside_it() -> None:
     shown = with_examples(compared(Filled()), Filled(), count=1).examples[0].texts
     assert any("of Peru" in text for text in shown)
     assert not any("{target}" in text for text in shown)
+
+
+@pytest.mark.parametrize("name", ["genbias", "genhint", "stereoset", "crows_pairs", "facts", "bbq"])
+def test_examples_are_evaluated_in_blocks_as_alone(name: str) -> None:
+    benchmark = plugins.build(Benchmark, name, {})
+    columns = sorted({key for metric in benchmark.metrics for key in keys_read(metric)})
+    generator = np.random.default_rng(0)
+    outcomes = [
+        Outcome(
+            example=str(row),
+            values={
+                key: [float(generator.random()), math.nan, math.inf][
+                    min(row % 7, 2) if row > 280 else 0
+                ]
+                for key in columns
+                if not key.startswith("@") and (row < 290 or generator.random() < 0.7)
+            },
+            groups={key[1:]: f"g{row % 5}" for key in columns if key.startswith("@")},
+        )
+        for row in range(300)
+    ]
+    for metric in benchmark.metrics:
+        with np.errstate(invalid="ignore"):  # infinity minus infinity
+            alone = [evaluate_alone(metric, outcome) for outcome in outcomes]
+            together = evaluate_each(metric, outcomes)
+        assert np.array_equal(together, alone, equal_nan=True), metric.name
+
+
+def keys_read(metric: Metric) -> set[str]:
+    """The columns that a metric asks for."""
+    read: set[str] = set()
+
+    class Asked(dict[str, np.ndarray]):
+        def __missing__(self, key: str) -> np.ndarray:
+            read.add(key)
+            return np.zeros(2, dtype=int if key.startswith("@") else float)
+
+    with contextlib.suppress(ValueError, ZeroDivisionError, KeyError, IndexError):
+        metric.of(Asked({"@cluster": np.arange(2)}))
+    return read

@@ -211,7 +211,7 @@ def test_page_is_readable_without_javascript(browser: Browser, files: dict[str, 
     context.close()
 
 
-@pytest.mark.parametrize("width", [390, 768, 1440])
+@pytest.mark.parametrize("width", [390, 768, 1200, 1440])
 def test_overview_fits_its_width(browser: Browser, files: dict[str, Path], width: int) -> None:
     page = opened(browser, files["wide"], width=width)
     scroll = page.locator("#overview .scroll")

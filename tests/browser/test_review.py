@@ -52,5 +52,10 @@ def test_decisions_are_kept_and_choose_pairs(browser: Browser, tmp_path: Path) -
     written = write_pairs(tmp_path / "pairs.jsonl", pairs)
     kept = read_pair_file(str(written), str(saved)).pairs
     assert [pair.id for pair in kept] == [pairs[0].id, pairs[3].id]
+    page.emulate_media(media="print")
+    assert page.get_by_role("button").count() == 0
+    said = "getComputedStyle(document.querySelectorAll('li small')[{}], '::after').content"
+    decided = [page.evaluate(said.format(place)) for place in (0, 1, 2)]
+    assert decided == ['": accepted"', '": rejected"', "none"]
     assert errors == []
     context.close()

@@ -11,6 +11,11 @@ from local_tasks import write_tasks
 from equipoise.benchmarks.harness import Harness
 from equipoise.measure import measure
 from equipoise.records import Measurement
+from equipoise.study.load_study import read_study
+from equipoise.study.plan import plan
+from equipoise.study.recipe import Recipe
+from equipoise.study.runner import run
+from equipoise.study.store import Store
 from equipoise.testing import check_benchmark, tiny_model
 
 GROUP = """\
@@ -19,6 +24,21 @@ task: [choose, {{group: inner, task: [{inner}]}}]
 aggregate_metric_list:
   - {{metric: acc, weight_by_size: {by_size}}}
   - {{metric: f1, weight_by_size: {by_size}}}
+"""
+
+STUDY = """\
+title: Ability by a group of tasks
+models: [{{name: {folder}/model, as: tiny}}]
+benchmarks:
+  - {{name: genbias, split_by: both}}
+  - {{name: harness, as: abilities, task: alike, tasks_folder: {folder}}}
+mitigations:
+  - {{name: lftf, as: parity, objective: parity, epochs: 1, learning_rate: 0.000001}}
+supply: {{name: genbias, split_by: both}}
+data: planted:default
+draws: 20
+limit: 16
+margins: {{harness.acc: 0.5}}
 """
 
 
@@ -117,3 +137,23 @@ def test_a_group_of_a_single_task_is_that_task(folder: Path) -> None:
     assert any(
         "alone in version" in note and "scatter of documents" in note for note in of_group.notes
     )
+
+
+@pytest.mark.thorough
+def test_a_study_concludes_from_the_mean_of_a_group(folder: Path) -> None:
+    model = tiny_model("llama", bos="bos", context=512)
+    model.module.save_pretrained(folder / "model")
+    model.tokenizer.save_pretrained(folder / "model")
+    (folder / "study.yaml").write_text(STUDY.format(folder=folder))
+    store = Store.open(folder / "run")
+    assert run(plan(Recipe.from_yaml(folder / "study.yaml")), store).failed == ()
+    (chapter,) = read_study(folder / "run").chapters
+    (headline,) = chapter.verdict.ability
+    assert (headline.benchmark, headline.change.metric, headline.change.group) == (
+        "abilities", "acc", {},
+    )  # fmt: skip
+    before = chapter.comparisons[-1].before
+    by_task = [before.estimate("acc", subject=name).value for name in ("choose", "small", "middle")]
+    assert headline.change.before == before.estimate("acc").value == pytest.approx(sum(by_task) / 3)
+    # within half of all, and an edit of next to nothing moves nothing
+    assert (headline.change.after, chapter.verdict.kept) == (headline.change.before, True)

@@ -24,6 +24,7 @@ def notes_of(
     `info`: of the model. `expected`: outcomes, if none is missing.
     """
     yield from _note_labels(info)
+    yield from _note_quantization(info)
     yield from form_notes(info)
     yield from _note_layout(info)
     yield from benchmark.faults
@@ -50,6 +51,17 @@ def _note_labels(info: Mapping[str, JSON]) -> Iterator[str]:
             yield (
                 f"item information: {edit['method']} was given the {label} of the measured items, "
                 "so that this compares with no method that was not"
+            )
+
+
+def _note_quantization(info: Mapping[str, JSON]) -> Iterator[str]:
+    """Which edits were learnt on the same model in other bits."""
+    edits = info.get("edits")
+    for edit in edits if isinstance(edits, list) else []:
+        if isinstance(edit, dict) and "quantize_when_learnt" in edit:
+            yield (
+                f"quantization: {edit['method']} was learnt with quantize "
+                f"{edit['quantize_when_learnt']} and is measured on {info['dtype']} weights"
             )
 
 

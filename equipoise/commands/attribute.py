@@ -58,6 +58,7 @@ def attribute(  # noqa: PLR0913
     seed: flags.Seed = 0,
     draws: flags.Draws = 2000,
     dtype: flags.Dtype = "auto",
+    quantize: flags.Quantize = "auto",
     device: flags.Device = "auto",
     revision: flags.Revision = None,
     base: flags.Base = None,
@@ -87,7 +88,7 @@ def attribute(  # noqa: PLR0913
     built = _build(attributor, options, strict=strict)
     supplier = _supplier(source, options[source], train, probes, strict=strict)
     opened = flags.load_model(
-        model, dtype, device, revision, base, batch_size, start, trust_remote_code
+        model, dtype, device, revision, base, batch_size, start, trust_remote_code, quantize
     )
     asked = Asked(
         supplied=supplier.supply(), share=share, top=top, seed=seed, draws=draws, texts=show_texts

@@ -91,6 +91,9 @@ Draws = Annotated[
     int, typer.Option(help="Bootstrap resamples; 0: no intervals.", min=0, max=MOST_DRAWS)
 ]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
+Quantize = Annotated[
+    str, typer.Option(help="auto, none, nf4 (4 bits) or int8: weights quantized when loaded.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Revision = Annotated[str | None, typer.Option(help="Of a model on the Hub; id@revision, too.")]
 Base = Annotated[str | None, typer.Option(help="Model that an edit or adapter is put on.")]
@@ -185,10 +188,14 @@ def check_files(**files: Path | None) -> None:
 
 def hush() -> None:
     """Switch off bars of loading weights unless a terminal shows them, as our own bars are."""
+    from logging import ERROR, getLogger
+
     from transformers.utils import logging
 
     if not sys.stderr.isatty() or is_quiet():
         logging.disable_progress_bar()
+    # it says at every product of 8 bits that it computes in float16
+    getLogger("bitsandbytes.autograd._functions").setLevel(ERROR)
 
 
 def load_model(  # noqa: PLR0913
@@ -200,6 +207,7 @@ def load_model(  # noqa: PLR0913
     batch_size: int | None,
     start: str = "auto",
     trust_remote_code: bool = False,
+    quantize: str = "auto",
     called: str | None = None,
 ) -> "LanguageModel":
     """Open a model, whatever it is; `called`: what results call it."""
@@ -214,6 +222,7 @@ def load_model(  # noqa: PLR0913
         base=base,
         batch_tokens=batch_size,
         start=start,
+        quantize=quantize,
         trust_remote_code=trust_remote_code,
     )
     return model if called is None else replace(model, source={**model.source, CALLED: called})

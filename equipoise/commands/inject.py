@@ -43,6 +43,7 @@ def inject(  # noqa: PLR0913
     data: flags.Data = None,
     seed: flags.Seed = 0,
     dtype: flags.Dtype = "auto",
+    quantize: flags.Quantize = "auto",
     device: flags.Device = "auto",
     revision: flags.Revision = None,
     base: flags.Base = None,
@@ -81,7 +82,7 @@ def inject(  # noqa: PLR0913
         _check_epochs(epochs, out, built, seed)
     learnt = plugins.build(Supplier, source, options[source])
     opened = flags.load_model(
-        model, dtype, device, revision, base, batch_size, start, trust_remote_code
+        model, dtype, device, revision, base, batch_size, start, trust_remote_code, quantize
     )
 
     def fit() -> "Edit":

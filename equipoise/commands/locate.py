@@ -45,6 +45,7 @@ def locate(  # noqa: PLR0913
         Path | None, typer.Option(help="Heat map of layers and heads: a file .svg or .png.")
     ] = None,
     dtype: flags.Dtype = "auto",
+    quantize: flags.Quantize = "auto",
     device: flags.Device = "auto",
     revision: flags.Revision = None,
     base: flags.Base = None,
@@ -80,7 +81,7 @@ def locate(  # noqa: PLR0913
     built = plugins.build(Locator, locator, options[locator])
     learnt = plugins.build(Supplier, supply, options[supply])
     opened = flags.load_model(
-        model, dtype, device, revision, base, batch_size, start, trust_remote_code
+        model, dtype, device, revision, base, batch_size, start, trust_remote_code, quantize
     )
     # a page shows how well rankings agree, also that nothing can be said of a single ranking
     if seeds == 1 and html is None:

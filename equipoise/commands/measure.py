@@ -1,6 +1,6 @@
 """`equipoise measure`: measure a model on benchmarks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -47,6 +47,7 @@ def measure(  # noqa: PLR0913
     draws: flags.Draws = 2000,
     split: Annotated[str | None, typer.Option(help="Else each benchmark's first.")] = None,
     dtype: flags.Dtype = "auto",
+    quantize: flags.Quantize = "auto",
     device: flags.Device = "auto",
     revision: flags.Revision = None,
     base: flags.Base = None,
@@ -73,8 +74,6 @@ def measure(  # noqa: PLR0913
     get, and ends with at most five sentences: what is shown and what is not. With --out
     finished benchmarks are kept: after an interruption the same command goes on with the others.
     """
-    from equipoise import plugins
-    from equipoise.benchmarks.base import Benchmark
     from equipoise.checks.run import check_measurement
     from equipoise.files.atomic import check_new
     from equipoise.study.kept_measurements import KeptMeasurements, Settings
@@ -88,7 +87,7 @@ def measure(  # noqa: PLR0913
     if out is not None:
         check_new(out, what="results")
     # Before loading, so that a wrong option is refused at once.
-    built = [plugins.build(Benchmark, benchmark, options[benchmark]) for benchmark in benchmarks]
+    built = _build(benchmarks, options)
     _check_files(model, built, split)
     kept = KeptMeasurements(out)
     when_stopped(lambda: kept.describe(len(built) * (1 + (chat and plain))))
@@ -96,8 +95,9 @@ def measure(  # noqa: PLR0913
     subjects: list[Predictions | Scorer] = [] if elsewhere is None else [elsewhere]
     if not subjects:
         opened = flags.load_model(
-            model, dtype, device, revision, base, batch_size, start, trust_remote_code, called
-        )
+            model, dtype, device, revision, base, batch_size, start, trust_remote_code,
+            quantize, called,
+        )  # fmt: skip
         subjects += [opened] if plain or not chat else []
         subjects += [opened.in_chat(**form)] if chat else []
     asked = Settings(split=split, limit=limit, seed=seed, draws=draws, nulls=nulls)
@@ -198,6 +198,13 @@ def _note_exchange(measurement: "Measurement", as_they_are: Sequence[str]) -> "M
         return measurement
     note = _NOT_EXCHANGED.format(measurement.benchmark)
     return replace(measurement, notes=(*measurement.notes, note))
+
+
+def _build(benchmarks: Sequence[str], options: Mapping[str, flags.Options]) -> "list[AnyBenchmark]":
+    from equipoise import plugins
+    from equipoise.benchmarks.base import Benchmark
+
+    return [plugins.build(Benchmark, benchmark, options[benchmark]) for benchmark in benchmarks]
 
 
 def _check_files(model: str, benchmarks: "Sequence[AnyBenchmark]", split: str | None) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from equipoise.commands import flags
+from equipoise.progress.messages import warn
 
 
 def merge(  # noqa: PLR0913
@@ -60,9 +61,16 @@ def merge(  # noqa: PLR0913
         print(f"{undo} with its heads as they were is in {out}, in {dtype}")
         return
     # in float32 whatever is written: the sum of a small change and a weight is rounded once
+    learnt_on = opened.info.base_quantize
     model = flags.load_model(
-        edit, "float32", "cpu", revision, base, None, "auto", trust_remote_code
-    )
+        edit, "float32", "cpu", revision, base, None, "auto", trust_remote_code,
+        quantize="none" if learnt_on else "auto",
+    )  # fmt: skip
+    if learnt_on:
+        warn(
+            f"{edit} was learnt on weights quantized to {learnt_on} and is merged into those that "
+            "they were made from: what is written measures otherwise than the edit, so measure it"
+        )
     merged = merge_into(model, out, dtype=dtype)
     if as_json:
         record = {**merged.record.to_json(), "trained_on": len(merged.record.trained_on)}

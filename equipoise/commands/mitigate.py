@@ -42,6 +42,7 @@ def mitigate(  # noqa: PLR0913
     data: flags.Data = None,
     seed: flags.Seed = 0,
     dtype: flags.Dtype = "auto",
+    quantize: flags.Quantize = "auto",
     device: flags.Device = "auto",
     revision: flags.Revision = None,
     base: flags.Base = None,
@@ -70,7 +71,7 @@ def mitigate(  # noqa: PLR0913
     when_stopped(lambda: describe_kept(checkpoints_of(out)))  # of an earlier try, too
     learnt = plugins.build(Supplier, source, options[source])
     opened = flags.load_model(
-        model, dtype, device, revision, base, batch_size, start, trust_remote_code
+        model, dtype, device, revision, base, batch_size, start, trust_remote_code, quantize
     )
     edit = fit_and_save(lambda: api.mitigate(opened, built, supply=learnt, seed=seed), out)
     if edit is not None:

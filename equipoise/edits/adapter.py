@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from equipoise.edits.base import Edit, Stored, described, read_tensors
-from equipoise.edits.edit import EditInfo, check_base, edits_under
+from equipoise.edits.edit import EditInfo, check_base, edits_under, is_requantized
 from equipoise.edits.model_card import hub_id
 from equipoise.edits.peft_kinds import check_kind
 from equipoise.edits.token_tables import PREFIX, put_tables
@@ -40,7 +40,8 @@ class AdapterEdit(Edit):
     """A PEFT adapter: its configuration and its weights, put in without being merged.
 
     Modules that are missing, other shapes or names, another base and a second adapter raise
-    `ModelError`.
+    `ModelError`. The same checkpoint in other bits (`load(quantize=)`) is no other base: what it
+    was learnt on stands in the record of the edited model.
 
     `info.base_fingerprint` is `edit.fingerprint(model.module, sits_on(model, config))`; empty when
     another program trained it, and then names and shapes alone are checked.
@@ -54,7 +55,8 @@ class AdapterEdit(Edit):
     def put(self, model: LanguageModel, undo: ExitStack) -> LanguageModel:
         """Put PEFT's layers in, and the adapter's weights into them."""
         wrapper = _wrap(model, self.config, undo)
-        check_base(model, self.info, _adapted_names(model.module))
+        if not is_requantized(model, self.info):  # as QLoRA's adapters are used on plain weights
+            check_base(model, self.info, _adapted_names(model.module))
         # PEFT's "auto" counts the base's embeddings as the adapter's where they are its target
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # takes a bias of LoRA's own for a damaged matrix

@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from equipoise.edits.edit import EditInfo, check_stacked, tensor_bytes
+from equipoise.edits.edit import EditInfo, check_stacked, is_requantized, tensor_bytes
 from equipoise.edits.model_card import card
 from equipoise.edits.token_tables import check_rows, count_rows
 from equipoise.edits.tokenizer import is_tokenizer_file, put_tokenizer, read_tokenizer_files
@@ -264,6 +264,8 @@ def described(model: LanguageModel, edit: Edit) -> LanguageModel:
         "origin": info.origin,
         "content": content,
     }
+    if is_requantized(model, info):
+        record["quantize_when_learnt"] = info.base_quantize or "none"
     if info.aliases:
         record["aliases"] = dict(info.aliases)
     if "item_info" in info.report:  # see `Mitigation.item_info`

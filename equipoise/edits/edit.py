@@ -40,11 +40,17 @@ class EditInfo:
     base_vocabulary: str = ""  # `str(vocabulary_of(tokenizer))` of the base; "": not known
     aliases: Mapping[str, str] = field(default_factory=dict)  # `Supply.aliases`
     base_code: bool = False  # the base runs Python code that it brings, which must be trusted
+    base_quantize: str = ""  # to what the base was quantized while it was loaded; "": it was not
 
 
 def runs_own_code(model: LanguageModel) -> bool:
     """Whether it was loaded with Python code that its checkpoint brings, which was trusted."""
     return bool(model.source.get("remote_code"))
+
+
+def quantized_to(model: LanguageModel) -> str:
+    """To what a checkpoint of plain numbers was quantized while it was loaded; "": it was not."""
+    return str(model.source.get("quantize") or "")
 
 
 class Method(Protocol):
@@ -78,6 +84,7 @@ def info_of(
         base_kind=model.kind,
         base_start=model.start,
         base_code=runs_own_code(model),
+        base_quantize=quantized_to(model),
         base_fingerprint=fingerprint(model.module, names),
         trained_on=trained_on,
         origin=supply.origin,
@@ -140,6 +147,14 @@ def check_base(model: LanguageModel, info: EditInfo, names: Iterable[str]) -> No
             f"{info.base}, got {model.identity} ({model.module.dtype}), whose weights differ; "
             "load that model with the dtype it had, or learn the edit anew"
         )
+
+
+def is_requantized(model: LanguageModel, info: EditInfo) -> bool:
+    """Whether a model is the checkpoint that an edit was learnt on, in other bits.
+
+    Its weights are then others, and only an edit that is added to them may be put on it.
+    """
+    return info.base == model.identity and info.base_quantize != quantized_to(model)
 
 
 def edits_under(info: EditInfo) -> list[str]:

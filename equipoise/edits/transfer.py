@@ -18,7 +18,7 @@ from torch import Tensor
 
 from equipoise.edits.adapter import NAMES_OF_BASE, AdapterEdit, sits_on
 from equipoise.edits.base import Edit
-from equipoise.edits.edit import EditInfo, fingerprint, parameter, runs_own_code
+from equipoise.edits.edit import EditInfo, fingerprint, parameter, quantized_to, runs_own_code
 from equipoise.edits.token_tables import PREFIX, table_name, table_names
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import ModelError
@@ -106,6 +106,7 @@ def transfer_adapter(
         base_kind=model.kind,
         base_start=model.start,
         base_code=runs_own_code(model),
+        base_quantize=quantized_to(model),
         base_vocabulary=str(model_vocabulary),
     )
     # named by what is written: the names that it has are of the other base

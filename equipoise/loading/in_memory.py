@@ -19,7 +19,7 @@ from equipoise.edits.edit import tensor_bytes
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.loading.probed import probe_once
-from equipoise.models.quantization import check_arithmetic, number_format
+from equipoise.models.quantization import check_arithmetic, keep_packing, number_format
 from equipoise.models.tokenization import find_unfit_token, set_pad_token
 from equipoise.records import JSON, Measurement, ModelKind
 
@@ -53,6 +53,7 @@ def wrap(module: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase
     kind = _kind_of(module)
     module.eval()
     check_arithmetic(module)
+    keep_packing(module)
     tokenizer = copy.deepcopy(tokenizer)
     rows = int(module.get_input_embeddings().weight.shape[0])
     unfit = find_unfit_token(tokenizer, rows)

@@ -21,6 +21,7 @@ from equipoise.loading.pretrained import (
     load_tokenizer,
     select_device,
 )
+from equipoise.models.quantization import check_quantize
 from equipoise.models.tokenization import Vocabulary, vocabulary_of
 from equipoise.planted.model import load_planted
 
@@ -37,6 +38,7 @@ def load(  # noqa: PLR0913
     base: str | LanguageModel | None = None,
     batch_tokens: int | None = None,
     start: str = "auto",
+    quantize: str = "auto",
     trust_remote_code: bool = False,
 ) -> LanguageModel:
     """A model by its name, ready to be measured and edited.
@@ -52,6 +54,9 @@ def load(  # noqa: PLR0913
     `start`: what a causal model's texts begin with: "auto", "bos", "none" or a token of the
     vocabulary (`models.start_token.start_token`); of an edit, merged or not, "auto" is what it was
     learnt with.
+    `quantize`: "nf4" (4 bits) or "int8": weights of plain numbers are quantized by bitsandbytes
+    while they are loaded, and products computed in `dtype`; "auto": as they are, and the base of an
+    edit as when it was learnt; "none": as they are, whatever an edit was learnt on.
     Weights are safetensors, and every weight must come from the checkpoint. Python code that the
     checkpoint (or the base) brings runs only with `trust_remote_code`, on this machine and with all
     your rights; it then counts in the fingerprint, and its hash is in `info`.
@@ -65,13 +70,14 @@ def load(  # noqa: PLR0913
         )
     name = str(name)
     check_dtype(dtype, select_device(device))
+    check_quantize(quantize)
     if is_server(name):
         raise ModelError(
             f"a model must be in memory for this, {name} is behind HTTP; it can be measured "
             "(inference.decision_server.DecisionServer.parse in Python)"
         )
     place = undecided(name)
-    model = _open(place, revision, base, dtype, device, trust_remote_code)
+    model = _open(place, revision, base, dtype, device, quantize, trust_remote_code)
     if place != name:
         check_predicts(model, "asked typed questions")
         folder = model.module.name_or_path  # of a planted model empty, which is no folder
@@ -158,9 +164,11 @@ def _open(
     base: str | LanguageModel | None,
     dtype: str,
     device: str,
+    quantize: str,
     trust_remote_code: bool,
 ) -> LanguageModel:
     if _is_planted(name):
+        _refuse_quantize(quantize, name, "planted model")
         return load_planted(name, dtype=dtype, device=device)
     checkpoint = find_checkpoint(name, revision=revision, trust_remote_code=trust_remote_code)
     edit = _edit_in(checkpoint.folder)
@@ -170,8 +178,9 @@ def _open(
                 f"a base must be given for an adapter or an edit, {name} is a model; leave it out"
             )
         if is_encoder(checkpoint.folder):
+            _refuse_quantize(quantize, name, "sentence encoder")
             return load_encoder(checkpoint, dtype=dtype, device=device)
-        return load_pretrained(checkpoint, dtype=dtype, device=device)
+        return load_pretrained(checkpoint, dtype=dtype, device=device, quantize=quantize)
     base = base or _base_name(edit.info)
     if not base:
         raise ModelError(
@@ -185,7 +194,8 @@ def _open(
         )
     try:
         if not isinstance(base, LanguageModel):
-            base = _open(base, None, None, dtype, device, trust_remote_code)
+            quantize = edit.info.base_quantize or "auto" if quantize == "auto" else quantize
+            base = _open(base, None, None, dtype, device, quantize, trust_remote_code)
             if edit.info.base_start != "auto":
                 base = replace(base, start=edit.info.base_start)
     except ModelError as error:
@@ -197,6 +207,15 @@ def _open(
     edited = edit.apply(base)
     # so that `load_name` is the edit's folder, which names its base itself
     return replace(edited, source={**edited.source, "name": checkpoint.name})
+
+
+def _refuse_quantize(quantize: str, name: str, what: str) -> None:
+    """Raise `ModelError` where what is no checkpoint of plain numbers is to be quantized."""
+    if quantize not in ("auto", "none"):
+        raise ModelError(
+            f"a model must be a causal or masked model's checkpoint to be quantized, {name} is a "
+            f"{what}; leave quantize out"
+        )
 
 
 def _base_name(info: EditInfo) -> str:

@@ -129,10 +129,12 @@ def _check_mergeable(model: LanguageModel) -> None:
             "an adapter"
         )
     if read_quantization(model.module) is not None:
+        loaded_so = "quantize" in model.source
+        remedy = 'load(EDIT, quantize="none")' if loaded_so else "equipoise mitigate MODEL transfer"
         raise ModelError(
             f"an edit must be on weights of plain numbers to be merged, those of {model.identity} "
             f"are {number_format(model.module)} and would be rounded again; put the adapter on the "
-            "model that they were made from (equipoise mitigate MODEL transfer), and merge that"
+            f"model that they were made from ({remedy}), and merge that"
         )
 
     hooks = [str(edit["applied"]) for edit in _edits(model) if "applied" in edit]

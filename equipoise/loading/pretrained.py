@@ -39,7 +39,13 @@ from equipoise.loading.gguf import convert_gguf, find_gguf, read_record
 from equipoise.loading.merged_record import read_merged
 from equipoise.loading.multimodal import check_part, describe_part, is_multimodal, take_template
 from equipoise.loading.probed import probe_once
-from equipoise.models.quantization import check_arithmetic, number_format
+from equipoise.models.quantization import (
+    QUANTIZATIONS,
+    check_arithmetic,
+    keep_packing,
+    number_format,
+    quantization_config,
+)
 from equipoise.models.tokenization import find_unfit_token, set_pad_token
 from equipoise.records import JSON, ModelKind
 
@@ -50,19 +56,22 @@ _UNREADABLE = (OSError, ValueError, KeyError, ImportError)  # what transformers 
 _MISSHAPEN = (TypeError, AttributeError)  # and of a tokenizer.json that is JSON of another shape
 
 
-def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> LanguageModel:
+def load_pretrained(
+    checkpoint: Checkpoint, *, dtype: str, device: str, quantize: str = "auto"
+) -> LanguageModel:
     """The model of a checkpoint, whose own Python code runs only where it is trusted.
 
-    Raises `ModelError`.
+    `quantize`: as `load` takes it. Raises `ModelError`.
     """
     config = read_config(checkpoint)
+    _check_plain(checkpoint, quantize)
     kind = read_kind(checkpoint.name, config)
     check_files(checkpoint)
     check_code(checkpoint)
     auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
     multimodal = kind == "causal" and is_multimodal(config)
     auto = AutoModelForImageTextToText if multimodal else auto
-    module = _load_module(checkpoint, auto, dtype, select_device(device))
+    module = _load_module(checkpoint, auto, dtype, select_device(device), quantize)
     if multimodal:
         check_part(checkpoint.name, module)
     rows = int(module.get_input_embeddings().weight.shape[0])
@@ -75,6 +84,8 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
         "dtype": number_format(module),
         "pad": set_pad_token(tokenizer, rows),
     }
+    if quantize in QUANTIZATIONS:
+        source["quantize"] = quantize
     if named_code(checkpoint):
         source["remote_code"] = checkpoint.trusts_code
         if checkpoint.trusts_code:
@@ -95,7 +106,8 @@ def load_pretrained(checkpoint: Checkpoint, *, dtype: str, device: str) -> Langu
     )
     try:
         # what cannot be measured is refused before anything is read or trained
-        probe_once(model, checkpoint.revision)
+        weights = checkpoint.revision
+        probe_once(model, f"{weights} {quantize}" if quantize in QUANTIZATIONS else weights)
     except ModelError as error:
         raise ModelError(f"{checkpoint.name} cannot be measured: {error}") from None
     return model
@@ -190,8 +202,19 @@ def read_kind(name: str, config: Mapping[str, Any]) -> ModelKind:
     )
 
 
+def _check_plain(checkpoint: Checkpoint, quantize: str) -> None:
+    """Raise `ModelError` for a quantized checkpoint that is to be quantized, or dequantized."""
+    stated = read_config(checkpoint).get("quantization_config")
+    if stated and quantize != "auto":
+        raise ModelError(
+            f"quantize must be auto for {checkpoint.name}, which is kept quantized "
+            f"({stated.get('quant_method')}), got '{quantize}'; leave it out, or take the "
+            "checkpoint that it was made from"
+        )
+
+
 def _load_module(
-    checkpoint: Checkpoint, auto: Any, dtype: str, device: torch.device
+    checkpoint: Checkpoint, auto: Any, dtype: str, device: torch.device, quantize: str
 ) -> PreTrainedModel:
     folder, trust, config = checkpoint.folder, checkpoint.trusts_code, read_config(checkpoint)
     # In bfloat16 some preferences flip (docs/speed.md): on a processor it must be asked for.
@@ -208,6 +231,11 @@ def _load_module(
             options["config"] = AutoConfig.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=trust
             )
+        if quantize in QUANTIZATIONS:
+            stored = str(config.get("dtype") or config.get("torch_dtype"))
+            compute_dtype = DTYPES.get(stored if dtype == "auto" else dtype, torch.float32)
+            options["quantization_config"] = quantization_config(quantize, compute_dtype)
+            options["device_map"] = {"": device}
         module, report = auto.from_pretrained(
             folder,
             dtype=DTYPES.get(dtype, "auto"),
@@ -220,7 +248,9 @@ def _load_module(
     except _raised(checkpoint, RuntimeError, SafetensorError) as error:
         if "trust_remote_code" in str(error):
             _check_trust(checkpoint)
-        if isinstance(error, ImportError) and "quantization_config" in config:
+        if isinstance(error, ImportError) and (
+            "quantization_config" in config or quantize in QUANTIZATIONS
+        ):
             raise ModelError(
                 f"{checkpoint.name} is quantized, which needs a package: {_reason(error)}; install "
                 "it (pip install 'equipoise[quantized]' for bitsandbytes, torchao and "
@@ -238,7 +268,12 @@ def _load_module(
             "its language-model head"
         )
     check_arithmetic(module)
-    loaded: PreTrainedModel = module.to(device).eval()
+    keep_packing(module)
+    if (
+        quantize not in QUANTIZATIONS
+    ):  # else it was put there, and transformers may refuse to move it
+        module.to(device)
+    loaded: PreTrainedModel = module.eval()
     return loaded
 
 

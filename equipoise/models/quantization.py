@@ -4,16 +4,54 @@ import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
+from types import MappingProxyType
+from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import BitsAndBytesConfig, PreTrainedModel
 
-from equipoise.errors import ModelError
+from equipoise.errors import ModelError, nearest
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.records import JSON
 
 #: What the libraries call the bits of a weight in their configurations, or a format that has them.
 _BITS = ("bits", "nbits", "num_bits", "w_bit", "weights", "_type")
+
+#: What a checkpoint of plain numbers can be quantized to while it is loaded, by bitsandbytes.
+QUANTIZATIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        # QLoRA (Dettmers et al. 2023): 4-bit NormalFloat, its scales quantized again
+        "nf4": {
+            "load_in_4bit": True,
+            "bnb_4bit_quant_type": "nf4",
+            "bnb_4bit_use_double_quant": True,
+        },
+        # without outliers, which would depend on what else is in a batch (`check_arithmetic`)
+        "int8": {"load_in_8bit": True, "llm_int8_threshold": 0.0},
+    }
+)
+#: "auto": as the checkpoint is, and of an edit's base as when it was learnt; "none": plain numbers.
+QUANTIZE_CHOICES = ("auto", "none", *QUANTIZATIONS)
+
+
+def check_quantize(quantize: str) -> None:
+    """Raise `ModelError` for a quantization that is not known."""
+    if quantize not in QUANTIZE_CHOICES:
+        raise ModelError(
+            f"quantize must be a known quantization, got '{quantize}'; "
+            f"{nearest(quantize, QUANTIZE_CHOICES)}"
+        )
+
+
+def quantization_config(quantize: str, compute_dtype: torch.dtype) -> BitsAndBytesConfig:
+    """How transformers quantizes a checkpoint while it loads it: one of `QUANTIZATIONS`.
+
+    `compute_dtype`: in which 4-bit weights are multiplied; 8-bit products are of integers.
+    """
+    options = dict(QUANTIZATIONS[quantize])
+    if "load_in_4bit" in options:
+        options["bnb_4bit_compute_dtype"] = compute_dtype
+    return BitsAndBytesConfig(**options)
 
 
 def read_quantization(module: PreTrainedModel) -> dict[str, JSON] | None:
@@ -60,7 +98,7 @@ def refuse_quantized(model: LoadedModel, method: str) -> None:
         raise ModelError(
             f"{method} changes weights themselves, those of {model.identity} are quantized "
             f"({number_format(model.module)}) and take no gradients; give the model that they "
-            "were made from, or an adapter (bias_unlearn, cda, dpo, parity, sft)"
+            "were made from, or an adapter (bias_unlearn, cda, dpo, parity, sft, finetune)"
         )
 
 
@@ -77,6 +115,18 @@ def check_arithmetic(module: PreTrainedModel) -> None:
             f"(llm_int8_threshold: {about['llm_int8_threshold']}); set it to 0 in config.json, so "
             "that no feature is an outlier, or load 4-bit weights or the original"
         )
+
+
+def keep_packing(module: PreTrainedModel) -> None:
+    """Keep 4-bit weights of bitsandbytes in the order that they are saved in.
+
+    On a processor with AVX512-BF16 its layers would put them into another one at their first
+    forward pass, for good, with scales rounded to bfloat16 (and fail for a number of outputs that
+    32 does not divide), so that a model was another after it had been read once.
+    """
+    for part in module.modules():
+        if "support_avx512bf16_for_cpu" in vars(part):
+            part.support_avx512bf16_for_cpu = False
 
 
 def _find_bits(stated: object) -> Iterator[int]:

@@ -87,6 +87,7 @@ class OpenModel:
                 spec.name,
                 revision=spec.revision,
                 dtype=spec.dtype,
+                quantize=spec.quantize,
                 device=self._device,
                 base=spec.base,
                 start=spec.start,

@@ -88,6 +88,7 @@ class ModelSpec(Entry):
 
     revision: Text | None = None
     dtype: Text = "auto"
+    quantize: Text = "auto"
     base: Text | None = None
     trust_remote_code: bool = False  # Python code that the model or its base brings may run
     start: Text = "auto"

@@ -200,6 +200,7 @@ class Resolver:
                 "start": spec.start,
                 "content": content,
                 # only where there are any, so that all other models keep their keys
+                **({"quantize": spec.quantize} if spec.quantize != "auto" else {}),
                 **({"base_contents": [*bases]} if bases else {}),
                 **({"trust_remote_code": True} if spec.trust_remote_code else {}),
             },

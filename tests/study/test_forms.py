@@ -59,6 +59,16 @@ def test_a_start_is_of_measuring_and_training_and_a_chat_of_measuring_alone(
 
 
 @pytest.mark.thorough
+def test_other_bits_are_another_model_to_measure_and_to_train(
+    planned: Callable[[str], Plan],
+) -> None:
+    plain, named, quantized = map(planned, ("", ", quantize: auto", ", quantize: nf4"))
+    for kind in ("measure", "fit"):
+        assert keys(plain, kind) == keys(named, kind)
+        assert not keys(plain, kind) & keys(quantized, kind)
+
+
+@pytest.mark.thorough
 def test_a_study_measures_both_forms(
     written: Callable[..., Path], folder: Path, tmp_path: Path
 ) -> None:

@@ -38,6 +38,7 @@ from equipoise.inference.engine import forward_passes
 from equipoise.inference.forward import at_full_speed, hidden_at, layout_of
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.anatomy import blocks, final_norm
+from equipoise.models.device_copy import copy_to
 from equipoise.models.tokenization import Ids
 
 #: Of the size of the parts (root of their summed squares): what rounding may leave of the sum.
@@ -120,7 +121,7 @@ class HeadAttributor:
             ):
                 with forward.batches.retry_smaller():
                     states = self._run(forward.rows, forward.places, forward.layout)
-                    chosen = torch.tensor(forward.chosen, device=forward.places.device)
+                    chosen = copy_to(torch.tensor(forward.chosen), forward.places.device)
                     for name, state in states.items():
                         kept.setdefault(name, []).append(state[chosen.to(state.device)].float())
                     order += forward.slots

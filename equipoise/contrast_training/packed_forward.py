@@ -20,6 +20,7 @@ from equipoise.inference.forward import Layout, at_full_speed, hidden_at, logits
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.lm_head import OutputLayer, output_layer
 from equipoise.inference.prefix_sharing import pack, single
+from equipoise.models.device_copy import copy_to
 from equipoise.models.kernels import fast_matmul, fused_gelu
 from equipoise.models.tokenization import Ids
 from equipoise.training.chunked_head import Direction, divergence, token_logprobs
@@ -76,7 +77,7 @@ class PackedForward:
             for position in text_positions
         ]
         return Readout(
-            states=states, tokens=torch.tensor(tokens, device=states.device), counts=counts
+            states=states, tokens=copy_to(torch.tensor(tokens), states.device), counts=counts
         )
 
     def _states(
@@ -114,8 +115,8 @@ class PackedForward:
         # not `at_full_speed`, which allows no gradients
         with fused_gelu(module), fast_matmul(module):
             run = hidden_at if self.head is not None else logits_at
-            states = run(module, rows, torch.tensor(list(distinct), device=module.device), layout)
-        return states[torch.tensor([distinct[slot] for slot in flat], device=states.device)]
+            states = run(module, rows, copy_to(torch.tensor(list(distinct)), module.device), layout)
+        return states[copy_to(torch.tensor([distinct[slot] for slot in flat]), states.device)]
 
     def logprobs(self, readout: Readout) -> Float[Tensor, " position"]:
         """Log-probability (nats) of the token at each position."""
@@ -190,12 +191,17 @@ def reference_outputs(
             )
             with batches.retry_smaller():
                 readout = forward.read(batch, [text.positions for text in batch])
-                for text, text_states in zip(batch, readout.split(readout.states), strict=True):
-                    if text.ids in compared_ids:
-                        states[text.ids] = text_states.cpu()
                 first, _ = readout.cut(sum(text.ids in scored_ids for text in batch))
-                for text, values in zip(batch, first.split(forward.logprobs(first)), strict=False):
-                    logprobs[text.ids] = values.cpu()
+                # a transfer per batch, not per text, each of which would wait for the device
+                for text, values in zip(
+                    batch, first.split(forward.logprobs(first).cpu()), strict=False
+                ):
+                    logprobs[text.ids] = values
+                if compared_ids:
+                    all_states = readout.split(readout.states.cpu())
+                    for text, text_states in zip(batch, all_states, strict=True):
+                        if text.ids in compared_ids:
+                            states[text.ids] = text_states
     # Tensors of inference mode cannot be used where gradients are wanted: clones can.
     return ReferenceOutputs(
         states={ids: values.clone() for ids, values in states.items()},

@@ -12,6 +12,7 @@ from transformers import DynamicCache
 from equipoise.inference.batches import Batches, is_out_of_memory
 from equipoise.inference.forward import Layout, is_close, kind_of, layout_of, logits_at, pad
 from equipoise.inference.prefix_sharing import common_prefix, single
+from equipoise.models.device_copy import copy_to
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Ids, pad_token_id
 
@@ -44,7 +45,10 @@ class CachedRows:
             self.cache.reorder_cache(torch.tensor(places, device=self.model.module.device))
 
     def next_logits(self, rows: list[Ids]) -> Float[Tensor, "row vocabulary"]:
-        """Logits after each row, in the module's format on the CPU; of an empty row, anything."""
+        """Logits after each row, in the module's format, where they are; of an empty row, anything.
+
+        They may be written over.
+        """
         fill = pad_token_id(self.model.tokenizer)
         longer = len(rows) == len(self.rows) and all(
             not new or new[:-1] == old for new, old in zip(rows, self.rows, strict=True)
@@ -90,8 +94,8 @@ class CachedRows:
         before = torch.ones(len(step), 0, dtype=torch.bool) if self.real is None else self.real
         self.real = torch.cat([before, real], dim=1)
         known = inspect.signature(module.forward).parameters
-        mask = self.real.long().to(module.device)
-        inputs: dict[str, Any] = {"input_ids": step.to(module.device), "attention_mask": mask}
+        mask = copy_to(self.real.long(), module.device)
+        inputs: dict[str, Any] = {"input_ids": copy_to(step, module.device), "attention_mask": mask}
         # filled in place; `cache` from transformers 5.24 on
         inputs["cache" if "cache" in known else "past_key_values"] = self.cache
         if "logits_to_keep" in known:
@@ -100,9 +104,8 @@ class CachedRows:
             # unlike `generate`, a plain forward pass would count the padding, too
             positions = (mask.cumsum(1) - 1).clamp(min=0)
             inputs["position_ids"] = positions[:, -step.shape[1] :]
-        # on the processor, where the generators are, so that a seed draws alike on every device
         last: Tensor = module(**inputs, use_cache=True).logits[:, -1]
-        return last.cpu()
+        return last
 
 
 @dataclass(slots=True)
@@ -125,7 +128,7 @@ class FreshRows:
             places = torch.tensor(last, device=module.device)
             read = logits_at(module, single(texts, batch), places, alone)
             for index, row in zip(batch, read, strict=True):
-                logits[index] = row.cpu()
+                logits[index] = row
         return torch.stack(logits)
 
 

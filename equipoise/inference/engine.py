@@ -6,7 +6,7 @@ are computed at the positions that are read and nowhere else.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +25,7 @@ from equipoise.inference.forward import (
 )
 from equipoise.inference.prefix_sharing import PackedRow, pack, single
 from equipoise.inference.queries import LIKELIEST, Plan, Read
+from equipoise.models.device_copy import copy_to
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Ids
 
@@ -59,10 +60,12 @@ def read(
     if model.rehearsing:
         return [[0.0 for query in plan for _ in query.reads] for plan in plans]
     texts, reads = _distinct(plans)
-    starts = np.cumsum([0, *map(len, reads)]).tolist()
-    logprobs = np.full(starts[-1], math.nan)
+    logprobs = np.full(sum(map(len, reads)), math.nan)
     on_cpu = model.module.device.type == "cpu"
     most_logits = _CPU_LOGITS if on_cpu else _DEVICE_LOGITS
+    # of each pass: where its answers go, and on the device what they are the differences of; they
+    # are fetched at the end, so that the device computes while further passes are put together
+    answered: list[tuple[list[int], Tensor]] = []
     with at_full_speed(model.module):
         for forward in forward_passes(
             model,
@@ -73,11 +76,36 @@ def read(
             most_places=most_logits // model.module.config.get_text_config().vocab_size,
         ):
             with forward.batches.retry_smaller():
-                logprobs[forward.slots] = _logprobs(
+                read_and_total = _logits_and_totals(
                     logits_at(model.module, forward.rows, forward.places, forward.layout),
                     torch.tensor(forward.chosen),
                     torch.tensor(forward.tokens),
                 )
+                answered.append((forward.slots, read_and_total))
+    if answered:
+        slots, pairs = zip(*answered, strict=True)
+        # a single transfer; not every device has float64
+        values, totals = torch.cat(pairs, dim=1).cpu().double()
+        logprobs[[slot for of_pass in slots for slot in of_pass]] = (values - totals).numpy()
+    answers = _by_plan(plans, texts, reads, logprobs)
+    if not share_rows or np.isfinite(logprobs).all():
+        return answers
+    for index, answer in enumerate(answers):
+        if not all(map(math.isfinite, answer)):
+            # a nan passes through any mask into texts of the same row: is it this text's own?
+            (answers[index],) = read(model, plans[index : index + 1], task=task, share_rows=False)
+            check_finite(answers[index], index // texts_per_request)
+    return answers
+
+
+def _by_plan(
+    plans: Sequence[Plan],
+    texts: Mapping[Ids, int],
+    reads: Sequence[tuple[Read, ...]],
+    logprobs: NDArray[np.float64],
+) -> list[list[float]]:
+    """What each plan asks for, from what was read of each distinct text."""
+    starts = np.cumsum([0, *map(len, reads)]).tolist()
     answers: list[list[float]] = []
     for plan in plans:
         answer: list[float] = []
@@ -90,13 +118,6 @@ def read(
                 # other queries read more of the same text
                 answer += [float(logprobs[start + known.index(item)]) for item in query.reads]
         answers.append(answer)
-    if not share_rows or np.isfinite(logprobs).all():
-        return answers
-    for index, answer in enumerate(answers):
-        if not all(map(math.isfinite, answer)):
-            # a nan passes through any mask into texts of the same row: is it this text's own?
-            (answers[index],) = read(model, plans[index : index + 1], task=task, share_rows=False)
-            check_finite(answers[index], index // texts_per_request)
     return answers
 
 
@@ -199,7 +220,7 @@ def _forward_pass(
     return ForwardPass(
         rows=rows,
         layout=layout,
-        places=torch.tensor(list(index_of), device=device),
+        places=copy_to(torch.tensor(list(index_of)), device),
         chosen=chosen,
         tokens=tokens,
         slots=slots,
@@ -207,26 +228,27 @@ def _forward_pass(
     )
 
 
-def _logprobs(
+def _logits_and_totals(
     logits: Float[Tensor, "place vocabulary"],
     chosen: Int[Tensor, " read"],
     tokens: Int[Tensor, " read"],
-) -> NDArray[np.float64]:
-    """Log-softmax of the logits at (chosen, token), the sum taken in float32: [read].
+) -> Float[Tensor, "2 read"]:
+    """The logits at (chosen, token), and the logarithm of the sum of all there, in float32.
 
-    `LIKELIEST` in place of a token is answered with the greatest at its place.
+    Their difference is the log-probability. `LIKELIEST` in place of a token is answered with the
+    greatest logit at its place. `chosen` and `tokens` are on the processor; the result is where the
+    logits are, and nothing here waits for it.
     """
-    step = max(1, _CHUNK // logits.shape[1])
+    step, device = max(1, _CHUNK // logits.shape[1]), logits.device
     total = torch.cat([part.float().logsumexp(-1) for part in torch.split(logits, step)])
-    chosen, tokens = chosen.to(logits.device), tokens.to(logits.device)
+    likeliest = (tokens == LIKELIEST).nonzero()[:, 0]
+    parts = [copy_to(part, device) for part in torch.split(chosen[likeliest], step)]
+    chosen, tokens = copy_to(chosen, device), copy_to(tokens, device)
     read = logits[chosen, tokens].float()  # LIKELIEST reads the last column here, and is replaced
-    likeliest = tokens == LIKELIEST
-    if bool(likeliest.any()):
-        parts = torch.split(chosen[likeliest], step)
-        read[likeliest] = torch.cat([logits[part].amax(-1) for part in parts]).float()
-    pairs = torch.stack([read, total[chosen]]).cpu().double()  # not every device has float64
-    logprobs: NDArray[np.float64] = (pairs[0] - pairs[1]).numpy()
-    return logprobs
+    if len(likeliest):
+        greatest = torch.cat([logits[part].amax(-1) for part in parts]).float()
+        read[copy_to(likeliest, device)] = greatest
+    return torch.stack([read, total[chosen]])
 
 
 def check_lengths(model: LoadedModel, plans: Sequence[Plan], texts_per_request: int) -> None:

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 
 from equipoise.errors import ModelError
 from equipoise.inference.prefix_sharing import PackedRow, single, tree
+from equipoise.models.device_copy import copy_to
 from equipoise.models.kernels import evaluating, fast_matmul, fused_gelu
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import pad_token_id
@@ -145,8 +146,7 @@ def pad(
 
     `fill`: a value for all rows, or a value per row.
     """
-    lengths = torch.tensor(list(map(len, rows)))
-    width = int(lengths.max())
+    lengths, width = torch.tensor(list(map(len, rows))), max(map(len, rows))
     fills = [fill] * len(rows) if isinstance(fill, int) else fill
     gaps = [[value] * (width - len(row)) for row, value in zip(rows, fills, strict=True)]
     pairs = zip(gaps, rows, strict=True) if left else zip(rows, gaps, strict=True)
@@ -163,17 +163,20 @@ def _model_inputs(
     ids = [row.ids for row in rows]
     if layout.two_sided:
         tokens, real = pad(ids, layout.pad)
-        return {"input_ids": tokens.to(device), "attention_mask": real.long().to(device)}
+        return {
+            "input_ids": copy_to(tokens, device),
+            "attention_mask": copy_to(real.long(), device),
+        }
     # padded on the right, where a causal model does not look, with tokens that the row has anyway:
     # a padding token may have no finite embedding, or none at all
     tokens, _ = pad(ids, [row[-1] for row in ids])
-    inputs: dict[str, Any] = {"input_ids": tokens.to(device), "use_cache": False}
+    inputs: dict[str, Any] = {"input_ids": copy_to(tokens, device), "use_cache": False}
     if layout.pack:
         # padding attends to itself: a place without any key would be nan
         ends, _ = pad([row.ends for row in rows], tokens.shape[1])
         depths, _ = pad([row.depths for row in rows], 0)
-        inputs["position_ids"] = depths.to(device)
-        inputs["attention_mask"] = _ancestor_mask(ends.to(device), module)
+        inputs["position_ids"] = copy_to(depths, device)
+        inputs["attention_mask"] = _ancestor_mask(copy_to(ends, device), module)
     return inputs
 
 

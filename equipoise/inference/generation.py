@@ -167,6 +167,9 @@ def _write(model: LoadedModel, writers: list[_Writer]) -> None:
         ]
         logits = reader.next_logits([row for text_rows in rows for row in text_rows])
         rule = model.active_rule
+        if rule is not None or any(writer.request.temperature > 0 for writer in writers):
+            # where the generators are, so that a seed draws alike on every device
+            logits = logits.cpu()
         reweights = rule is not None and rule.reweights
         if reweights or any(len(text_rows) > 1 for text_rows in rows):
             tables = torch.split(logits.double(), list(map(len, rows)))
@@ -224,9 +227,9 @@ def _written_so_far(model: LoadedModel, writer: _Writer) -> Tokens:
 
 
 def _choose(logits: Float[Tensor, "text token"], writers: list[_Writer]) -> list[int]:
-    best, places = logits.max(dim=1)  # nan where a row has nan
-    finite = torch.isfinite(best).tolist()
-    tokens = places.tolist()
+    best, places = logits.max(dim=1)  # nan where a row has nan; of equals the first
+    in_one_transfer: list[list[int]] = torch.stack([torch.isfinite(best).long(), places]).tolist()
+    finite, tokens = in_one_transfer
     for index, writer in enumerate(writers):
         if writer.stopped:
             continue

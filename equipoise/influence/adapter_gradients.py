@@ -27,6 +27,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.lm_head import OutputLayer, output_layer
 from equipoise.inference.prefix_sharing import single
 from equipoise.influence.learnt_texts import LearntText
+from equipoise.models.device_copy import copy_to
 from equipoise.models.kernels import evaluating, fast_matmul, fused_gelu
 from equipoise.training.chunked_head import token_logprobs
 
@@ -150,13 +151,10 @@ class AdapterGradients:
                 row * longest + position - 1
                 for row, text in enumerate(texts)
                 for position in text.positions
-            ],
-            device=module.device,
+            ]
         )
-        tokens = torch.tensor(
-            [text.ids[position] for text in texts for position in text.positions],
-            device=module.device,
-        )
+        tokens = torch.tensor([text.ids[place] for text in texts for place in text.positions])
+        places, tokens = copy_to(places, module.device), copy_to(tokens, module.device)
         ids = [text.ids[: text.length] for text in texts]
         packed = single(ids, range(len(ids)))
         # not `at_full_speed`, which allows no gradients

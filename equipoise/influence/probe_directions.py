@@ -111,7 +111,9 @@ def probe_directions(
     width = projection.dimension if projection is not None else sum(sizes.values())
     device = gradients.model.module.device
     totals = torch.zeros(len(probes.groups), width, device=device)
-    squares = {"lora_A": 0.0, "lora_B": 0.0}
+    squares = dict.fromkeys(
+        ("lora_A", "lora_B"), torch.zeros((), dtype=torch.float64, device=device)
+    )
     sides = len(probes.texts[0])
     most = max(1, _MOST // (sides * sum(sizes.values())))
     lengths = [sides * max(text.length for text in texts) for texts in probes.texts]
@@ -131,7 +133,7 @@ def probe_directions(
                 pairs = values.view(len(batch), sides, -1)
                 block = pairs[:, 0] - pairs[:, 1] if sides == 2 else pairs[:, 0]
                 part = "lora_A" if ".lora_A." in name else "lora_B"
-                squares[part] += float(block.double().square().sum())
+                squares[part] = squares[part] + block.double().square().sum()
                 blocks.append(block if projection is None else projection.project(number, block))
             vectors = torch.cat(blocks, dim=1) if projection is None else sum_of(blocks)
             norms = vectors.norm(dim=1, keepdim=True)
@@ -143,7 +145,8 @@ def probe_directions(
             chosen = torch.tensor([probes.group[index] for index in batch], device=device)
             totals.index_add_(0, chosen, vectors / norms if cosine else vectors)
     counts = torch.tensor(probes.counts, dtype=totals.dtype, device=device)
-    ratio = (squares["lora_A"] / squares["lora_B"]) ** 0.5 if squares["lora_B"] else float("nan")
+    a, b = (float(total) for total in squares.values())
+    ratio = (a / b) ** 0.5 if b else float("nan")
     return ProbeDirections(means=(totals / counts[:, None]).T.contiguous(), ratio=ratio)
 
 

@@ -208,7 +208,10 @@ class Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredShards:
-    """`measure.Shards` of an unfinished measurement, each with its hash, in the store."""
+    """`measure.Shards` of an unfinished measurement, each with its hash, in the store.
+
+    Hold the step's lock when writing.
+    """
 
     store: Store
     key: str
@@ -231,7 +234,10 @@ class StoredShards:
         with as_place_error(self.store.folder):
             file.parent.mkdir(parents=True, exist_ok=True)
             write_outcomes(file, outcomes)
-        self.store.write_file(seal, to_text({"sha256": sha256(file), "size": self.size}))
+            # under the step's lock, not that of all small files, which many workers would wait for
+            remove_unfinished(seal)
+            text = to_text({"sha256": sha256(file), "size": self.size})
+            write_file(seal, text, what="shard of a measurement")
 
     def _files(self, number: int) -> tuple[Path, Path]:
         folder = self.store.part(self.key)

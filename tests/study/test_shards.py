@@ -99,10 +99,10 @@ def test_a_shard_without_a_seal_is_what_a_kill_leaves(
 ) -> None:
     shards = StoredShards(store=Store.open(tmp_path / "run"), key="measure-1", size=2)
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Store, "write_file", killed)
+    monkeypatch.setattr("equipoise.study.store.write_file", killed)
     with pytest.raises(KeyboardInterrupt):
         shards.write(0, OUTCOMES)
     assert [item.name for item in shards.store.part(shards.key).iterdir()] == [

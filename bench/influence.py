@@ -86,7 +86,8 @@ def warm_up(model: LanguageModel) -> WarmUp:
     with lora_in_training(model, config, seed=0) as parameters:
         for name, parameter in parameters.items():
             if ".lora_B." in name:
-                parameter.data = torch.randn(parameter.shape, generator=generator) * 1e-3
+                values = torch.randn(parameter.shape, generator=generator) * 1e-3
+                parameter.data = values.to(parameter.device)
         gradients = AdapterGradients(model)
         batches = [
             gradients.compute(draw(model, 8, seed=100 + number)).flat().mean(0)
@@ -104,8 +105,8 @@ def warm_up(model: LanguageModel) -> WarmUp:
             }
 
         checkpoint = Checkpoint(
-            key="bench", steps=STEPS, learning_rate=1e-4, losses=(), norms=(), monitor=None,
-            stopped=False, best={},
+            key="bench", steps=STEPS, learning_rate=1e-4, losses=(), parts={}, norms=(),
+            monitor=None, stopped=False, best={},
             values={name: parameter.detach().clone() for name, parameter in parameters.items()},
             exp_avg=split(first),
             exp_avg_sq=split(second),
@@ -140,7 +141,7 @@ class Loop:
     def feature(self, text: LearntText) -> Tensor:
         for parameter in self.parameters.values():
             parameter.requires_grad_()
-        ids = torch.tensor([text.ids])
+        ids = torch.tensor([text.ids], device=self.model.module.device)
         self.model.module(input_ids=ids, labels=ids).loss.backward()
         parts = []
         for parameter in self.parameters.values():

@@ -27,9 +27,9 @@ def seconds(job: Callable[[], object], device: str) -> float:
     return now(device) - begin
 
 
-def peaks(device: str) -> dict[str, float]:
-    """Best matrix-product rates of this machine, in FLOP/s, by number format: 2048 cubed."""
-    size, times = 2_048, 3
+def peaks(device: str, *, size: int = 2_048) -> dict[str, float]:
+    """Best matrix-product rates of this machine, in FLOP/s, by number format: of `size` cubed."""
+    times = 3
     x, y = torch.randn(size, size, device=device), torch.randn(size, size, device=device)
     half, other = x.bfloat16(), y.bfloat16()
     paths: dict[str, list[Callable[[], Tensor]]] = {

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 #: What no result depends on: when things were done, and by whom.
-LEFT_OUT = {"log.jsonl", "locks"}
+LEFT_OUT = {"log.jsonl", "locks", "logs"}
 #: Seconds and memory, of a report.
 COSTS = re.compile(rb'<section id="costs">.*?</section>', re.DOTALL)
 

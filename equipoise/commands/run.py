@@ -33,6 +33,13 @@ def run(  # noqa: PLR0913
             help="Leave out the word tables that join methods which learn from StereoSet.",
         ),
     ] = False,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            help="Where steps run: local:N (processes), ray, ray:HOST:PORT or slurm; "
+            "see docs/cluster.md. Else in this process, one after the other."
+        ),
+    ] = None,
     allow_code: flags.AllowCode = False,
     data: flags.Data = None,
     device: flags.Device = "auto",
@@ -48,9 +55,9 @@ def run(  # noqa: PLR0913
     folder = out or Path("runs") / recipe.stem
     read = _read_recipe(recipe, controls=not no_controls, allow_code=allow_code)
     if dry:
-        _print_plan(read, folder, device=device, as_json=as_json)
+        _print_plan(read, folder, on=on, device=device, as_json=as_json)
     else:
-        _run_study(read, folder, device=device, batch_size=batch_size, as_json=as_json)
+        _run_study(read, folder, on=on, device=device, batch_size=batch_size, as_json=as_json)
 
 
 def demo(
@@ -106,8 +113,11 @@ def _say_left_out(planned: "Plan") -> None:
         flags.say(f"missing: {label}: {reason}")
 
 
-def _print_plan(recipe: "Recipe", folder: Path, *, device: str, as_json: bool) -> None:
-    """Print the steps, which are done, and how long each took or may take."""
+def _print_plan(
+    recipe: "Recipe", folder: Path, *, on: str | None, device: str, as_json: bool
+) -> None:
+    """Print the steps, which are done, how long each took or may take, and where it would run."""
+    from equipoise.executors.choose import describe_places
     from equipoise.progress.messages import duration
     from equipoise.study.plan import plan
     from equipoise.study.runner import describe_steps
@@ -125,16 +135,18 @@ def _print_plan(recipe: "Recipe", folder: Path, *, device: str, as_json: bool) -
     }
     unlike = [key for key, took in seconds.items() if took is None and not known[key]]
     guesses = _guess_times(planned, unlike, device=device)
+    place, needs = describe_places(on, planned, device=device)
     if as_json:
         names = ("key", "kind", "title", "model", "mitigation", "benchmark", "plugin", "seed")
         document = [
             {name: step[name] for name in names}
             | {"done": known[key], "seconds": seconds[key], "guessed_seconds": guesses.get(key)}
+            | {"needs": needs.get(key)}
             for key, step in zip(known, steps, strict=True)
         ]
         left_out = [{"what": title, "why": reason} for title, reason in planned.left_out]
         missing = [{"what": label, "why": reason} for label, reason in planned.missing]
-        answer = {"folder": str(folder), "steps": document, "left_out": left_out}
+        answer = {"folder": str(folder), "place": place, "steps": document, "left_out": left_out}
         print(json.dumps(answer | {"missing": missing}))
         return
     to_do = []
@@ -142,11 +154,13 @@ def _print_plan(recipe: "Recipe", folder: Path, *, device: str, as_json: bool) -
         about = "" if known[key] else "~"
         took = "" if (expected := seconds[key]) is None else f"{about}{duration(expected)}"
         took = f"?{duration(guesses[key])}" if key in guesses else took
-        print(f"{'done' if known[key] else 'to do':6} {took:>9}  {key}  {step['title']}")
+        where = f"  ({needs[key]})" if key in needs and not known[key] else ""
+        print(f"{'done' if known[key] else 'to do':6} {took:>9}  {key}  {step['title']}{where}")
         to_do += [] if known[key] else [step]
     _say_left_out(planned)
     left = f": {timing.describe(to_do, guesses)}" if to_do else ""
     print(f"{len(steps)} steps in {folder}, {len(to_do)} to do{left}")
+    print(f"where: {place}")
 
 
 def _guess_times(planned: "Plan", keys: Sequence[str], *, device: str) -> dict[str, float]:
@@ -164,6 +178,7 @@ def _run_study(
     recipe: "Recipe",
     folder: Path,
     *,
+    on: str | None = None,
     device: str = "auto",
     batch_size: int | None = None,
     planted_truth: bool = False,
@@ -184,7 +199,14 @@ def _run_study(
     flags.hush()
     store = Store.open(folder)
     when_stopped(lambda: _describe_kept(planned, store))
-    summary = run_plan(planned, store, say=flags.say, device=device, batch_tokens=batch_size)
+    executor = None
+    if on is not None:
+        from equipoise.executors.choose import open_executor
+
+        executor = open_executor(on, planned, store, device=device, batch_tokens=batch_size)
+    summary = run_plan(
+        planned, store, say=flags.say, device=device, batch_tokens=batch_size, executor=executor
+    )
     failed = len(summary.failed)
     flags.say(f"{summary.done} steps done, {summary.skipped} were done before, {failed} failed")
     study, page = _publish(store, planted_truth=planted_truth)

@@ -16,6 +16,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import cache, partial
 from typing import Any, Literal, TypeAlias, no_type_check
 
@@ -29,6 +30,8 @@ from transformers.activations import FastGELUActivation, NewGELUActivation
 
 Matmul: TypeAlias = Literal["default", "onednn"]
 
+#: What another process chose.
+_settled: ContextVar[Matmul | None] = ContextVar("settled_matmul", default=None)
 _FASTER = 1.25  # measured speeds scatter: a smaller gain would make the choice a matter of luck
 _ROUNDS = 7
 _FLOAT32_ERROR = 5e-6  # largest error against float64, of the largest value; bfloat16 has 4e-3
@@ -47,7 +50,20 @@ def matmul_path(module: PreTrainedModel) -> Matmul:
     """
     if module.device.type != "cpu" or module.dtype != torch.float32:
         return "default"
-    return float32_matmul()
+    return _settled.get() or float32_matmul()
+
+
+@contextmanager
+def settled_matmul(path: Matmul) -> Iterator[None]:
+    """A `with` block with the library that another process of the same study chose.
+
+    oneDNN's only where it is exact here, too.
+    """
+    before = _settled.set("default" if path == "onednn" and not onednn_is_exact() else path)
+    try:
+        yield
+    finally:
+        _settled.reset(before)
 
 
 @cache

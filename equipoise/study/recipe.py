@@ -27,6 +27,7 @@ from equipoise.conclusions import margin_of
 from equipoise.errors import RecipeError, nearest
 from equipoise.files.yaml_data import Lines, read_yaml
 from equipoise.records import JSON, MOST_DRAWS, MOST_SEED, Margin
+from equipoise.study.resource_spec import ResourceSpec
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of planted bias, for a calibration
 
@@ -117,6 +118,7 @@ class MitigationSpec(Spec):
 
     against: Text | None = None  # label of another mitigation; None: the model as it is
     supply: Spec | None = None  # None: the recipe's, else the method's usual one
+    resources: ResourceSpec = ResourceSpec()  # of its trainings, over those of the recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
@@ -180,6 +182,9 @@ class Recipe:
     seed: Seed = 0
     limit: Count | None = None
     draws: Annotated[int, Field(ge=0, le=MOST_DRAWS)] = 2000
+    resources: ResourceSpec = (
+        ResourceSpec()
+    )  # of steps that open a model, where a cluster runs them
     nulls: bool = True  # beside each number what rules without bias get on the same items
     rankings: Count = 5  # of each locator, each on other prompts
     sample: Count = 100  # prompts of each
@@ -253,7 +258,7 @@ _ENTRIES = ("models", "benchmarks", "mitigations", "locators", "attributors", "c
 #: Keys of an entry that are no options of its plug-in.
 _OWN_KEYS: Mapping[str, frozenset[str]] = {
     "benchmarks": frozenset({"split", "edited", "headline"}),
-    "mitigations": frozenset({"against", "supply"}),
+    "mitigations": frozenset({"against", "supply", "resources"}),
     "locators": frozenset({"supply"}),
     "attributors": frozenset({"supply"}),
 }
@@ -329,6 +334,7 @@ def _explain(error: ValidationError, lines: Lines, file: Path) -> str:
             spec: type[Any] = ModelSpec if path[0] == "models" else Recipe
             spec = ChatSpec if "chat" in path[:-1] else spec
             spec = AttributionSpec if path[0] == "attribution" and len(path) == 2 else spec
+            spec = ResourceSpec if "resources" in path[:-1] else spec
             known = {"as", *(spec_field.name for spec_field in fields(spec))}
             entry = spec is ModelSpec
             known -= {"label", "line", "lines", "source", "folder"} | (set() if entry else {"as"})

@@ -2,26 +2,64 @@
 
 Several processes may run the same plan over the same store: each step is done by the process that
 holds its lock. Killed at any moment, the same call resumes and ends with the same bytes.
+Where steps run is an `Executor`'s business: in this process, or in workers (room `executors`).
 """
 
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from equipoise.errors import PlaceError
+from equipoise.errors import EquipoiseError, PlaceError, RecipeError
 from equipoise.progress.messages import duration
 from equipoise.records import JSON
 from equipoise.study.execution import OpenModel, StepExecutor
-from equipoise.study.peak_memory import peak_memory
 from equipoise.study.plan import Plan, Step, without_failed
+from equipoise.study.step_runner import StepOutcome, StepRunner, record_failure
 from equipoise.study.store import Store
-from equipoise.study.study import Missing
 from equipoise.study.timing import Timing
 from equipoise.training.data_parallel import refuse_several_processes
 
-_WAIT = 0.5  # seconds between two looks at what another process does
+_WAIT = 0.5  # seconds between two looks at what other processes do
+
+
+class Executor(Protocol):
+    """Where steps run."""
+
+    @property
+    def slots(self) -> int:
+        """How many steps it is given at a time."""
+
+    def run(self, step: Step, lost: frozenset[str]) -> "Future[StepOutcome]":
+        """Have a step done whose needs are in the store, but for those with the keys in `lost`.
+
+        The future raises where whatever did the step ended without an answer.
+        """
+
+    def close(self) -> None:
+        """End what is under way, and free what was taken. May be called twice."""
+
+
+class InProcess:
+    """Steps one after the other in this process, which keeps the last model open."""
+
+    slots = 1
+
+    def __init__(self, runner: StepRunner, models: OpenModel) -> None:
+        self._runner, self._models = runner, models
+
+    def run(self, step: Step, lost: frozenset[str]) -> "Future[StepOutcome]":
+        """Do the step now. Raises `PlaceError`."""
+        possible = without_failed(self._runner.executor.recipe, step, lost)
+        future: Future[StepOutcome] = Future()
+        future.set_result(self._runner.run(possible or step))
+        return future
+
+    def close(self) -> None:
+        """Free the model."""
+        self._models.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +78,12 @@ def run(
     say: Callable[[str], None] = lambda _: None,
     device: str = "auto",
     batch_tokens: int | None = None,
+    executor: Executor | None = None,
 ) -> RunSummary:
     """Do every step of a plan that the store has no whole result of.
 
-    `say` gets a line per step. `device` and `batch_tokens` are no part of any key.
+    `say` gets a line per step. `device` and `batch_tokens` are no part of any key. `executor`:
+    where steps run (`executors.choose.open_executor`), closed at the end; None: in this process.
     Raises `PlaceError` when the store cannot be written to; what is finished is kept.
     """
     refuse_several_processes("a study, whose processes share steps through the store,")
@@ -51,29 +91,23 @@ def run(
     # before any step: what a stopped run lacks is read from the plan
     store.write_head({"recipe": dict(plan.resolved), "steps": [*steps]})
     store = Store(folder=store.folder.absolute())
-    with (
-        plan.recipe.in_folder(),
-        closing(OpenModel(device=device, batch_tokens=batch_tokens)) as models,
-    ):
-        executor = StepExecutor(recipe=plan.recipe, store=store, models=models)
-        runner = _Runner(
-            store=store,
-            say=say,
-            executor=executor,
-            described={str(step["key"]): step for step in steps},
-            timing=Timing.of(store, steps),
-        )
-        pending = list(plan.steps)
-        while pending:
-            busy: list[Step] = []
-            for index, step in enumerate(pending):
-                if not runner.finish(step, [*busy, *pending[index:]]):
-                    busy.append(step)
-            if len(busy) == len(pending):
-                time.sleep(_WAIT)
-            pending = busy
-    failed = tuple(runner.failed.values())
-    return RunSummary(skipped=runner.skipped, done=runner.done, failed=failed)
+    schedule = _Schedule(
+        plan=plan,
+        store=store,
+        say=say,
+        described={str(step["key"]): step for step in steps},
+        timing=Timing.of(store, steps),
+    )
+    with plan.recipe.in_folder():
+        if executor is None:
+            models = OpenModel(device=device, batch_tokens=batch_tokens)
+            computes = StepExecutor(recipe=plan.recipe, store=store, models=models)
+            runner = StepRunner(store=store, executor=computes, begin=schedule.announce)
+            executor = InProcess(runner, models)
+        with closing(executor):
+            schedule.run_all(executor)
+    failed = tuple(schedule.failed.values())
+    return RunSummary(skipped=schedule.skipped, done=schedule.done, failed=failed)
 
 
 def describe_steps(plan: Plan) -> list[dict[str, JSON]]:
@@ -96,90 +130,144 @@ def describe_steps(plan: Plan) -> list[dict[str, JSON]]:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Runner:
-    """Runs the steps of a plan and counts their outcomes."""
+class _Started:
+    """A step that an executor has, and what is known of it."""
 
+    step: Step  # of the plan
+    possible: Step  # as it is done: without those of its needs that failed
+    log_size: int  # bytes that earlier tries left in its log
+    future: "Future[StepOutcome] | None" = None
+    announced: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class _Schedule:
+    """Gives steps to an executor once what they need is there, and counts their outcomes."""
+
+    plan: Plan
     store: Store
     say: Callable[[str], None]
-    executor: StepExecutor
     described: dict[str, dict[str, JSON]]  # the plan's steps, in their order
     timing: Timing
     skipped: int = 0
     done: int = 0
+    pending: list[Step] = field(default_factory=list)
+    started: dict[str, _Started] = field(default_factory=dict)  # by the key of `possible`
+    settled: set[str] = field(default_factory=set)  # keys of the plan's steps that are over
     failed: dict[str, str] = field(default_factory=dict)  # key to title, of steps without a result
-    whole: set[str] = field(default_factory=set)  # keys of complete steps
 
-    def finish(self, step: Step, left: Sequence[Step]) -> bool:
-        """Do a step, or see that it is done or has failed; False: another process is at it.
+    def run_all(self, executor: Executor) -> None:
+        """Until every step is done or has failed.
 
-        Or at a step that it needs. `left`: all that is not done or has failed, the step among them.
+        Raises `PlaceError`, and `RecipeError` for a worker that may not take part.
         """
-        if any(need.key not in self.whole and need.key not in self.failed for need in step.needs):
-            return False
-        possible = without_failed(self.executor.recipe, step, self.failed)
+        self.pending = [*self.plan.steps]
+        while self.pending or self.started:
+            if not self._start_ready(executor) and not self.started:
+                time.sleep(_WAIT)  # other processes are at all that is left
+            futures = [each.future for each in self.started.values() if each.future]
+            wait(futures, timeout=_WAIT, return_when=FIRST_COMPLETED)
+            for started in [*self.started.values()]:
+                self._look_for_begin(started)
+                if started.future is not None and started.future.done():
+                    del self.started[started.possible.key]
+                    self._settle(started, started.future)
+
+    def announce(self, possible: Step, worker: str = "") -> None:
+        """Say that a step has begun."""
+        started = self.started[possible.key]
+        started.announced = True
+        by = f", {worker}" if worker else ""
+        self.say(f"{self._place(started)} {possible.title}{by}{self._time_left()}")
+
+    def _start_ready(self, executor: Executor) -> bool:
+        """Start steps, and see which are done or cannot be; False: there was nothing to do."""
+        before = len(self.pending)
+        for step in [*self.pending]:
+            if len(self.started) >= executor.slots:
+                break
+            if all(need.key in self.settled for need in step.needs) and self._start(step, executor):
+                self.pending.remove(step)
+        return len(self.pending) < before
+
+    def _start(self, step: Step, executor: Executor) -> bool:
+        """Start a step, or see that it is over; False: another process is at it."""
+        possible = without_failed(self.plan.recipe, step, self.failed)
         if possible is None:
             lacking = next(need for need in step.needs if need.key in self.failed)
             self._fail(step, f"it needs '{lacking.title}', which has no result")
-            return True
-        if self._is_whole(possible):
-            return True
-        with self.store.lock(possible.key) as mine:
-            # another process may have done it by now
-            if mine and not self._is_whole(possible):
-                number = [*self.described].index(step.key) + 1
-                where = f"[{number}/{len(self.described)}]"
-                self.say(f"{where} {possible.title}{self._time_left(left)}")
-                seconds = self._compute(possible, where)
-                if seconds is not None:
-                    self.timing.add(self.described[step.key], seconds)
-            return mine
-
-    def _time_left(self, left: Sequence[Step]) -> str:
-        """How long these steps take, those aside that are done; empty where it is not known."""
-        to_do = [
-            self.described[step.key] for step in left if not self.store.step(step.key).is_dir()
-        ]
-        seconds = [self.timing.expect(step) for step in to_do]
-        if None in seconds:
-            return ""
-        return f" (about {duration(sum(filter(None, seconds)))} left)"
-
-    def _is_whole(self, step: Step) -> bool:
-        if self.store.fault(step.key) is not None:
-            return False
-        self.store.clean_up(step.key)  # its process may have ended right after the rename
-        self.whole.add(step.key)
-        self.skipped += 1
+        elif self.store.is_whole(possible.key):
+            self.skipped += 1
+            self.settled.add(step.key)
+        else:
+            with self.store.lock(possible.key) as free:
+                pass
+            if not free:
+                return False
+            log_size = self.store.log_size(possible.key)
+            started = _Started(step=step, possible=possible, log_size=log_size)
+            self.started[possible.key] = started
+            lost = frozenset(need.key for need in step.needs if need.key in self.failed)
+            started.future = executor.run(step, lost)
         return True
 
-    def _compute(self, step: Step, where: str) -> float | None:
-        """Compute a step and store it; gives the seconds it took, None where it failed."""
-        fault = self.store.fault(step.key)
-        if self.store.set_aside(step.key) is not None:
-            self.say(f"{step.title}: its stored result {fault}; it is set aside and done again")
-        began = time.monotonic()
-        # what a killed run left, from which the step goes on
-        resumed: dict[str, JSON] = {"resumed": True} if self.store.part(step.key).exists() else {}
-        try:
-            with peak_memory() as peak:
-                files = self.executor.run(step)
-                what: dict[str, JSON] = {"title": step.title, "content": dict(step.content)}
-                self.store.write_step(step.key, what, files)
-        # the disk is full or gone: every step to come would be computed and lost
-        except PlaceError:
-            raise
-        except Exception as error:  # whatever a model or a plug-in raises: the other steps continue
-            why = " ".join(str(error).split()) or type(error).__name__
-            self.say(f"{where} {step.title} failed: {why}")
-            self._fail(step, why, traceback.format_exc())
-            return None
-        seconds = round(time.monotonic() - began, 3)
-        self.store.log("done", step=step.key, seconds=seconds, **resumed, **peak)
-        self.whole.add(step.key)
-        self.done += 1
-        return seconds
+    def _look_for_begin(self, started: _Started) -> None:
+        if not started.announced:
+            worker = self.store.worker_of(started.possible.key, after=started.log_size)
+            if worker is not None:
+                self.announce(started.possible, worker)
 
-    def _fail(self, step: Step, why: str, text: str | None = None) -> None:
+    def _settle(self, started: _Started, future: "Future[StepOutcome]") -> None:
+        """Count what became of a step."""
+        step, possible = started.step, started.possible
+        error = future.exception()
+        if isinstance(error, EquipoiseError):
+            raise error
+        if error is not None:
+            why = " ".join(f"its worker ended: {error}".split())
+            record_failure(self.store, possible, why)
+            outcome = StepOutcome(state="failed", why=why)
+        else:
+            outcome = future.result()
+        if outcome.set_aside:
+            what = f"its stored result {outcome.set_aside}"
+            self.say(f"{possible.title}: {what}; it is set aside and done again")
+        match outcome.state:
+            case "busy":
+                self.pending.insert(0, step)
+                return
+            case "no_place":
+                raise PlaceError(outcome.why)
+            case "refused":
+                raise RecipeError(outcome.why)
+            case "failed":
+                self.say(f"{self._place(started)} {possible.title} failed: {outcome.why}")
+                self.failed[step.key] = step.title
+            case "skipped":
+                self.skipped += 1
+            case "done":
+                self.done += 1
+                self.timing.add(self.described[step.key], outcome.seconds or 0.0)
+        self.settled.add(step.key)
+
+    def _fail(self, step: Step, why: str) -> None:
+        self.settled.add(step.key)
         self.failed[step.key] = step.title
-        self.store.write_failure(step.key, Missing(what=step.title, why=why, traceback=text))
-        self.store.log("failed", step=step.key, why=why)
+        record_failure(self.store, step, why)
+
+    def _place(self, started: _Started) -> str:
+        number = [*self.described].index(started.step.key) + 1
+        return f"[{number}/{len(self.described)}]"
+
+    def _time_left(self) -> str:
+        """How long the rest takes, those aside that are done; empty where it is not known."""
+        to_do = [
+            description
+            for key, description in self.described.items()
+            if key not in self.settled and not self.store.step(key).is_dir()
+        ]
+        seconds = [self.timing.expect(description) for description in to_do]
+        if None in seconds:
+            return ""
+        at_once = sum(started.announced for started in self.started.values())
+        return f" (about {duration(sum(filter(None, seconds)) / max(at_once, 1))} left)"

@@ -6,6 +6,7 @@
     failed/KEY.json why a step has no result, with its traceback
     aside/          broken steps
     locks/          of each step; the system frees it when its process ends, however it ends
+    logs/KEY.txt    what workers said while they were at a step, each try after the other
     log.jsonl       what was done when, and how long it took; no result depends on it
 
 A step is written beside its place and renamed into it, `done.json` with the hash of every file
@@ -34,6 +35,8 @@ from equipoise.study.study import Missing
 
 SCHEMA = 2
 HEAD, STEP, DONE, LOG = "study.json", "step.json", "done.json", "log.jsonl"
+#: In the first line of a worker's log: its time and the step, then this, then its name.
+BEGUN = ", begun "
 #: Examples in a shard of an unfinished measurement. Results depend on it, as it settles which
 #: requests share a batch.
 SHARD_SIZE = 500
@@ -67,7 +70,7 @@ class Store:
                 "choose another name"
             )
         with as_place_error(store.folder):
-            for name in ("steps", "parts", "failed", "locks"):
+            for name in ("steps", "parts", "failed", "locks", "logs"):
                 (store.folder / name).mkdir(parents=True, exist_ok=True)
         return store
 
@@ -127,6 +130,13 @@ class Store:
             return f"cannot be read: {error}"
         return None
 
+    def is_whole(self, key: str) -> bool:
+        """Whether a step is done. What it left when its process was ended is removed."""
+        whole = self.fault(key) is None
+        if whole:
+            self.clean_up(key)  # its process may have ended right after the rename
+        return whole
+
     def set_aside(self, key: str) -> Path | None:
         """Move a broken step out of the way, so that it is done anew; gives its new place."""
         folder = self.step(key)
@@ -185,6 +195,29 @@ class Store:
     def waiting_lock(self, name: str) -> AbstractContextManager[bool]:
         """Wait for a lock and hold it; for what takes seconds at most. Raises `PlaceError`."""
         return self.lock(name, timeout=-1)
+
+    # --- what workers say ---------------------------------------------------------------------
+
+    def log_of(self, key: str) -> Path:
+        """Where workers write what they say of a step."""
+        return self.folder / "logs" / f"{key}.txt"
+
+    def log_size(self, key: str) -> int:
+        """Bytes that there are of it so far."""
+        try:
+            return self.log_of(key).stat().st_size
+        except OSError:
+            return 0
+
+    def worker_of(self, key: str, *, after: int) -> str | None:
+        """Who began a step, by its log behind so many bytes; None: nobody yet."""
+        with suppress(OSError), self.log_of(key).open(encoding="utf-8", errors="replace") as log:
+            log.seek(after)
+            for line in log:
+                _, mark, worker = line.rstrip("\n").partition(BEGUN)
+                if mark:
+                    return worker
+        return None
 
     # --- failures and the log -----------------------------------------------------------------
 
@@ -279,7 +312,7 @@ def _is_only_begun(folder: Path) -> bool:
     """Whether a folder holds at most what a run makes: it was killed at once, or lost its head."""
     if not folder.is_dir():
         return False
-    always = {"steps", "parts", "failed", "locks", LOG}
+    always = {"steps", "parts", "failed", "locks", "logs", LOG}
     later = {"aside", "edits", "report.html"}
     names = {entry.name for entry in folder.iterdir() if not entry.name.startswith(f".{HEAD}.")}
     return names <= always or ("steps" in names and names <= always | later)

@@ -1,0 +1,119 @@
+"""Where the steps of a study run, as `--on` names it."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from equipoise.errors import RecipeError, nearest
+from equipoise.executors.lock_probe import check_locks
+from equipoise.executors.needs import Machine, Needs, needs_of, refuse_impossible
+from equipoise.executors.study_job import write_job
+from equipoise.study.plan import Plan
+from equipoise.study.runner import Executor
+from equipoise.study.store import Store
+
+FORMS: Final = ("local:N", "ray", "ray:HOST:PORT", "slurm", "submitit-local")
+_EXAMPLES: Final = ("local:2", "ray", "slurm", "submitit-local")
+_ASK_LESS: Final = "ask for less under resources in the recipe, or take a smaller model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """An engine, and where it is."""
+
+    engine: Literal["local", "ray", "slurm", "submitit-local"]
+    processes: int = 1  # of local
+    address: str = ""  # of Ray; empty: one is started here
+
+    @property
+    def text(self) -> str:
+        """What it is, for a reader."""
+        match self.engine:
+            case "local":
+                return f"{self.processes} processes of this machine"
+            case "ray":
+                return f"Ray at {self.address}" if self.address else "Ray, started on this machine"
+            case "slurm":
+                return "Slurm"
+            case "submitit-local":
+                return "submitit's processes of this machine"
+
+
+def parse_place(text: str) -> Place:
+    """The place that `--on` names. Raises `RecipeError` for any other text."""
+    engine, _, rest = text.partition(":")
+    match engine:
+        case "local" if rest.isascii() and rest.isdigit() and int(rest) > 0:
+            return Place(engine="local", processes=int(rest))
+        case "ray" if rest or engine == text:
+            # ray://HOST:PORT is an address itself
+            return Place(engine="ray", address=text if rest.startswith("//") else rest)
+        case "slurm" | "submitit-local" if engine == text:
+            return Place(engine=engine)
+    raise RecipeError(
+        f"--on must be one of {', '.join(FORMS)}, got '{text}'; {nearest(text, _EXAMPLES)}"
+    )
+
+
+def needs_by_key(plan: Plan, *, device: str) -> dict[str, Needs]:
+    """What each step of a plan needs."""
+    with plan.recipe.in_folder():
+        return {step.key: needs_of(plan, step, device=device) for step in plan.steps}
+
+
+def describe_places(on: str | None, plan: Plan, *, device: str) -> tuple[str, dict[str, str]]:
+    """Where the steps of a plan would run, and for each, by its key, what it is given and why.
+
+    Nothing is started, and no cluster asked. Raises `RecipeError` for a place that is none.
+    """
+    if on is None:
+        return "this process, one after the other", {}
+    needs = needs_by_key(plan, device=device)
+    return parse_place(on).text, {key: f"{need.sizes}: {need.why}" for key, need in needs.items()}
+
+
+def open_executor(
+    on: str, plan: Plan, store: Store, *, device: str = "auto", batch_tokens: int | None = None
+) -> Executor:
+    """What runs the steps of a plan at a place, `runner.run`'s `executor`.
+
+    Raises `RecipeError` for a place that is not there, for a step that fits on none of its
+    machines, and for a machine that has other code or data; `PackageError` where its package is not
+    installed; `PlaceError` for a store on a disk whose locks do not hold.
+    """
+    place, needs = parse_place(on), needs_by_key(plan, device=device)
+    check_locks(store)
+    wanted = [(step, needs[step.key]) for step in plan.steps]
+    if place.engine == "local":
+        from equipoise.executors.local import LocalExecutor, this_machine
+
+        here = this_machine()
+        _check_shares(place, here, device)
+        share = here.gpus // place.processes
+        machine = Machine(name=here.name, cpus=here.cpus, gpus=share, memory=here.memory)
+        refuse_impossible(wanted, [machine], remedy=_ASK_LESS)
+        job = write_job(plan, store, device=device, batch_tokens=batch_tokens)
+        return LocalExecutor(job, needs, processes=place.processes, device=device)
+    job = write_job(plan, store, device=device, batch_tokens=batch_tokens)
+    if place.engine == "ray":
+        from equipoise.executors.ray_cluster import RayExecutor
+
+        executor = RayExecutor(job, needs, address=place.address)
+        try:
+            refuse_impossible(wanted, executor.machines, remedy=_ASK_LESS)
+        except RecipeError:
+            executor.close()
+            raise
+        return executor
+    from equipoise.executors.slurm import SlurmExecutor
+
+    cluster = "slurm" if place.engine == "slurm" else "local"
+    return SlurmExecutor(job, needs, cluster=cluster)
+
+
+def _check_shares(place: Place, here: Machine, device: str) -> None:
+    """Every process needs a GPU of its own, or none has any."""
+    if device in ("auto", "cuda") and 0 < here.gpus < place.processes:
+        raise RecipeError(
+            f"--on local:N must have at most as many processes as there are GPUs, got "
+            f"{place.processes} for {here.gpus:g}; use --on local:{here.gpus:g} or --device cpu"
+        )

@@ -1,0 +1,48 @@
+"""What a recipe asks of the machines that run its steps. No result and no key depends on it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import field, fields, replace
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from equipoise.records import JSON
+
+_BYTES: Final = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def _read_memory(value: object) -> object:
+    """Bytes of a size such as "24 GB"."""
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value  # read before
+    size = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB|TB)", value) if isinstance(value, str) else None
+    if size is None or not float(size[1]):
+        raise ValueError("memory must be a size such as '24 GB' (or MB, TB)")
+    return int(float(size[1]) * _BYTES[size[2]])
+
+
+@dataclass(
+    frozen=True,
+    slots=True,
+    kw_only=True,
+    config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False),
+)
+class ResourceSpec:
+    """What a step is given; None: what is estimated from the model and the kind of step."""
+
+    cpus: Annotated[int, Field(ge=1)] | None = None  # and as many threads
+    gpus: Annotated[int, Field(ge=0)] | None = None
+    memory: Annotated[int | None, BeforeValidator(_read_memory)] = None  # bytes; read of "24 GB"
+    hours: Annotated[float, Field(gt=0)] | None = (
+        None  # until Slurm ends the job and queues it anew
+    )
+    #: More of Slurm's options, by their long names with underscores: partition, account, qos, ...
+    slurm: Mapping[str, JSON] = field(default_factory=dict)
+
+    def over(self, other: "ResourceSpec") -> "ResourceSpec":
+        """These, and those of another where these say nothing."""
+        named = {each.name: getattr(self, each.name) for each in fields(self)}
+        stated = {name: value for name, value in named.items() if value is not None}
+        return replace(other, **stated | {"slurm": {**other.slurm, **self.slurm}})

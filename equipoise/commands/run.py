@@ -53,6 +53,10 @@ def run(  # noqa: PLR0913
     """
     flags.name_data(data)
     folder = out or Path("runs") / recipe.stem
+    if on is not None:
+        from equipoise.executors.place import parse_place
+
+        parse_place(on)  # before a recipe is read, which may take a while
     read = _read_recipe(recipe, controls=not no_controls, allow_code=allow_code)
     if dry:
         _print_plan(read, folder, on=on, device=device, as_json=as_json)

@@ -74,8 +74,9 @@ class LocalExecutor:
             finally:
                 self._free.put(worker)
         raise ChildProcessError(
-            f"{TRIES} times its process ended without an answer, the last time by {worker.end()}, "
-            "as it does where memory is short; have fewer processes, or give the step more memory"
+            f"{TRIES} times its process ended without an answer, the last time by "
+            f"{worker.ended_by}, as it does where memory is short; have fewer processes, or give "
+            "the step more memory"
         )
 
 
@@ -87,19 +88,40 @@ class _Worker:
         self._running: tuple[BaseProcess, Connection] | None = None
         self._over = False
         self._changing = threading.Lock()
+        self.ended_by = "nothing"  # how the last process ended that gave no answer
 
     def run(self, *arguments: Any) -> dict[str, Any]:
         """What the process answers. Raises `EOFError` or `ConnectionError` when it has ended."""
         connection = self._connect()
-        connection.send(arguments)
-        answer: dict[str, Any] = connection.recv()
+        try:
+            connection.send(arguments)
+            answer: dict[str, Any] = connection.recv()
+        except (EOFError, ConnectionError):
+            self.end(for_good=self._over)
+            raise
         return answer
+
+    def end(self, *, for_good: bool) -> None:
+        """End the process if there is one; `for_good`: none takes its place."""
+        with self._changing:
+            self._over = for_good
+            if self._running is not None:
+                process, connection = self._running
+                with suppress(OSError):
+                    connection.send(None)  # ends a process that waits for a step
+                process.join(_GRACE)
+                process.kill()
+                process.join()
+                connection.close()
+                status = process.exitcode or 0
+                self.ended_by = f"signal {-status}" if status < 0 else f"exit status {status}"
+                self._running = None
 
     def _connect(self) -> Connection:
         with self._changing:
             if self._over:
                 raise EOFError
-            if self._running is None or not self._running[0].is_alive():
+            if self._running is None:
                 connection, theirs = self._context.Pipe()
                 process = self._context.Process(
                     target=_serve, args=(theirs, self._gpus), daemon=True, name="step"
@@ -108,21 +130,6 @@ class _Worker:
                 theirs.close()  # or its end would not be seen here
                 self._running = process, connection
             return self._running[1]
-
-    def end(self, *, for_good: bool = False) -> str:
-        """End the process if there is one; gives how it ended."""
-        with self._changing:
-            self._over = for_good
-            if self._running is None:
-                return "nothing"
-            process, connection = self._running
-            if for_good:
-                connection.close()  # a process that waits for a step ends
-            process.join(_GRACE)  # it may be about to end by itself
-            process.kill()
-            process.join()
-            status = process.exitcode or 0
-            return f"signal {-status}" if status < 0 else f"exit status {status}"
 
 
 class _Memory:
@@ -179,9 +186,8 @@ def _serve(connection: Connection, gpus: list[str] | None) -> None:
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     while True:
-        try:
-            arguments = connection.recv()
-        except EOFError:
+        arguments = connection.recv()
+        if arguments is None:
             return
         connection.send(do_step(*arguments))
 

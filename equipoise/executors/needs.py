@@ -74,7 +74,7 @@ def needs_of(plan: Plan, step: Step, *, device: str) -> Needs:
     return Needs(
         cpus=asked.cpus or 1,
         gpus=int(device.startswith("cuda")) if asked.gpus is None else asked.gpus,
-        memory=asked.memory or memory,
+        memory=asked.memory_bytes or memory,
         hours=asked.hours,
         slurm=asked.slurm,
         why=why,

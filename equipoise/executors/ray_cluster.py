@@ -24,6 +24,8 @@ except ModuleNotFoundError as error:
         f"--on ray needs Ray, got no module '{error.name}'; run pip install 'equipoise[cluster]'"
     ) from None
 
+#: What tasks answer when the cluster is gone, and not a worker of it.
+_LOST: Final = (ray.exceptions.LocalRayletDiedError, ray.exceptions.RaySystemError)
 _ANSWERS: Final = 5.0  # seconds within which an address must answer
 
 
@@ -40,6 +42,10 @@ class RayExecutor:
         self._job, self._needs = job, needs
         _connect(address)
         try:
+            if not address:
+                # all its processes import what they need while the first one is asked
+                for _ in range(int(ray.cluster_resources()["CPU"]) - 1):
+                    ray.remote(check_worker).options(max_retries=0).remote(str(job))
             _check_machines(job)
         except BaseException:
             self.close()
@@ -141,7 +147,15 @@ def _check_machines(job: Path) -> None:
 
 def _pass_on(done: "Future[dict[str, Any]]", outcome: "Future[StepOutcome]") -> None:
     error = done.exception()
-    if error is not None:
+    if isinstance(error, _LOST):
+        why = " ".join(str(error).split())
+        outcome.set_exception(
+            RecipeError(
+                f"--on ray must keep its cluster, which ended while steps ran ({why}); what is "
+                "finished is kept, run the same command again, or go on with --on local:2"
+            )
+        )
+    elif error is not None:
         outcome.set_exception(error)
     else:
         outcome.set_result(StepOutcome(**done.result()))

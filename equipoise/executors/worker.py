@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from contextvars import copy_context
 from dataclasses import asdict
 from functools import lru_cache
@@ -161,20 +161,20 @@ def _say_begun(step: "Step") -> None:
 @contextmanager
 def _written_to(log: Path) -> Iterator[None]:
     """All that this process prints goes to a log, also what is no Python."""
-    sys.stdout.flush()
-    sys.stderr.flush()
     before = [os.dup(1), os.dup(2)]
-    with log.open("ab") as stream:
-        os.dup2(stream.fileno(), 1)
-        os.dup2(stream.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for number, place in zip((1, 2), before, strict=True):
-            os.dup2(place, number)
-            os.close(place)
+    with (
+        log.open("a", encoding="utf-8", buffering=1) as stream,
+        redirect_stdout(stream),
+        redirect_stderr(stream),
+    ):
+        try:
+            os.dup2(stream.fileno(), 1)
+            os.dup2(stream.fileno(), 2)
+            yield
+        finally:
+            for number, place in zip((1, 2), before, strict=True):
+                os.dup2(place, number)
+                os.close(place)
 
 
 def _here() -> str:

@@ -5,22 +5,19 @@ from collections.abc import Mapping
 from dataclasses import field, fields, replace
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from equipoise.records import JSON
 
 _BYTES: Final = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZE: Final = re.compile(r"(0*[1-9]\d*(?:\.\d+)?|0?\.\d*[1-9]\d*) ?(MB|GB|TB)")
 
 
-def _read_memory(value: object) -> object:
-    """Bytes of a size such as "24 GB"."""
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
-        return value  # read before
-    size = re.fullmatch(r"(\d+(?:\.\d+)?) ?(MB|GB|TB)", value) if isinstance(value, str) else None
-    if size is None or not float(size[1]):
+def _check_memory(value: str) -> str:
+    if _SIZE.fullmatch(value) is None:
         raise ValueError("memory must be a size such as '24 GB' (or MB, TB)")
-    return int(float(size[1]) * _BYTES[size[2]])
+    return value
 
 
 @dataclass(
@@ -34,12 +31,18 @@ class ResourceSpec:
 
     cpus: Annotated[int, Field(ge=1)] | None = None  # and as many threads
     gpus: Annotated[int, Field(ge=0)] | None = None
-    memory: Annotated[int | None, BeforeValidator(_read_memory)] = None  # bytes; read of "24 GB"
+    memory: Annotated[str, AfterValidator(_check_memory)] | None = None  # such as "24 GB"
     hours: Annotated[float, Field(gt=0)] | None = (
         None  # until Slurm ends the job and queues it anew
     )
     #: More of Slurm's options, by their long names with underscores: partition, account, qos, ...
     slurm: Mapping[str, JSON] = field(default_factory=dict)
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """Bytes of `memory`."""
+        size = _SIZE.fullmatch(self.memory or "")
+        return None if size is None else int(float(size[1]) * _BYTES[size[2]])
 
     def over(self, other: "ResourceSpec") -> "ResourceSpec":
         """These, and those of another where these say nothing."""

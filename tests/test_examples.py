@@ -1,7 +1,9 @@
 """The examples run (marked `examples`): scripts in this process, notebooks in their own."""
 
+import importlib.util
 import runpy
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -103,6 +105,26 @@ def test_study(recipe: Path, tmp_path: Path, run_script: Callable[..., str]) -> 
     out = run_script("study", recipe, tmp_path / "study")
     assert "\nrandom block on " in out
     assert (tmp_path / "study" / "report.html").is_file()
+
+
+@pytest.mark.examples
+def test_cluster(model: Path, tmp_path: Path) -> None:
+    """On Ray where it is installed; a command of its own, as Ray leaves warnings behind."""
+    text = (FOLDER / "cluster.yaml").read_text().replace("- planted:default ", f"- {model} ")
+    text = text.replace("seeds: [0, 1]\ndraws: 500", f'data: "{WORLD}"\nseeds: [0]\ndraws: 50')
+    text = text.replace("epochs: 4", "epochs: 1").replace("sample: 50", "sample: 10\nlimit: 20")
+    (tmp_path / "recipe.yaml").write_text(text)
+    on = "ray" if importlib.util.find_spec("ray") else "local:2"
+    command = [sys.executable, "-m", "equipoise", "run", str(tmp_path / "recipe.yaml")]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "run"), "--on", on],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    study = read_study(tmp_path / "run")
+    assert (study.planned, study.missing) == (12, ())
+    assert {chapter.mitigation for chapter in study.chapters} == {"parity", "paper"}
+    assert done.stderr.count(", on ") == 12
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -160,6 +160,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"answer", "calibrate"}
     | {"checks", "group_words.people", "predictions"}
     | {"edits", "loading", "training", "influence", "stats", "planted"},
+    "executors": _LOW | {"study", "data.sources", "models.kernels"},
     "report": _LOW
     | {
         "answer",
@@ -197,6 +198,7 @@ ALLOWED: dict[str, set[str]] = {
     | {
         "answer",
         "study",
+        "executors",
         "checks",
         "citing",
         "gate",

@@ -87,14 +87,14 @@ def refuse_impossible(
     """Raise `RecipeError` for a step that fits on no machine."""
     for step, needs in wanted:
         if not any(machine.fits(needs) for machine in machines):
-            there = "; ".join(
+            capacities = "; ".join(
                 f"{machine.name}: {machine.cpus:g} CPUs, {machine.gpus:g} GPUs, "
                 f"{machine.memory / 1e9:.3g} GB"
                 for machine in machines
             )
             raise RecipeError(
                 f"a step must fit on a machine, '{step.title}' needs {needs.sizes} ({needs.why}), "
-                f"there is {there or 'none'}; {remedy}"
+                f"there is {capacities or 'none'}; {remedy}"
             )
 
 

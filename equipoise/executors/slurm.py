@@ -6,6 +6,7 @@ any function; they are of the user's own processes, and results never pass throu
 
 import queue
 import shutil
+import socket
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -58,8 +59,8 @@ class SlurmExecutor:
         """
         if cluster == "slurm" and shutil.which("sbatch") is None:
             raise RecipeError(
-                "--on slurm must be run where jobs are submitted, got no sbatch on this machine; "
-                "run it on a login node, or use --on local:2"
+                "--on slurm must be run where jobs are submitted, got no sbatch on "
+                f"{socket.gethostname()}; run it on a login node, or use --on local:2"
             )
         self._job, self._needs = job, needs
         self._folder = job.parent / "submitit"

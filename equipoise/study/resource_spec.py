@@ -16,7 +16,7 @@ _SIZE: Final = re.compile(r"(0*[1-9]\d*(?:\.\d+)?|0?\.\d*[1-9]\d*) ?(MB|GB|TB)")
 
 def _check_memory(value: str) -> str:
     if _SIZE.fullmatch(value) is None:
-        raise ValueError("memory must be a size such as '24 GB' (or MB, TB)")
+        raise ValueError(f"memory must be a size such as '24 GB' (or MB, TB), not '{value}'")
     return value
 
 

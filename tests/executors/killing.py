@@ -13,7 +13,6 @@ from equipoise.study.recipe import Recipe
 from equipoise.study.runner import run
 from equipoise.study.store import Store
 
-
 #: The engine that goes on with what another one began.
 RESUMED_BY = {"local:2": "submitit-local", "ray": "local:2", "submitit-local": "local:2"}
 

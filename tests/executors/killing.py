@@ -1,6 +1,7 @@
 """What the processes of `test_killed` do: run a study, and kill something of it."""
 
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -36,7 +37,10 @@ def run_and_kill(recipe: str, folder: str, on: str, victim: str) -> None:
             killed.append(victim)
             kill(victim, worker)
 
-    summary = run(planned, store, say=say, executor=open_executor(on, planned, store))
+    executor = open_executor(on, planned, store)
+    if victim == "disk":  # no file of a result finds room, in any process that begins now
+        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, resource.RLIM_INFINITY))
+    summary = run(planned, store, say=say, executor=executor)
     print(f"done: {summary.done}, failed: {len(summary.failed)}", flush=True)
 
 
@@ -47,7 +51,7 @@ def kill(victim: str, worker: int) -> None:
         os.kill(worker, signal.SIGKILL)
     elif victim == "preempted":
         os.kill(worker, signal.SIGUSR2)  # as Slurm does before it ends a job
-    elif victim != "nobody":  # of Ray's head node
+    elif victim in ("raylet", "gcs_server"):  # of Ray's head node
         import ray
 
         node = ray._private.worker._global_node

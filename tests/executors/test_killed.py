@@ -62,6 +62,7 @@ def test_a_job_that_is_preempted(
     ("on", "victim", "status"),
     [
         ("local:2", "driver", -signal.SIGKILL),
+        ("local:2", "disk", 1),
         ("ray", "driver", -signal.SIGKILL),
         ("ray", "raylet", 1),
         ("ray", "gcs_server", 1),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from stored_results import stored
 
+from equipoise.errors import PlaceError
 from equipoise.executors.study_job import find_difference, read_recipe, write_job
 from equipoise.executors.worker import check_worker, do_step
 from equipoise.study.plan import Plan
@@ -51,6 +52,15 @@ def test_a_step_is_done_with_the_same_bytes(
     assert do_step(str(job), step.key, [], 1)["state"] == "skipped"
     with store.lock(step.key):
         assert do_step(str(job), step.key, [], 1)["state"] == "busy"
+
+
+def test_a_full_disk_is_told(job: Path, small_plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise PlaceError("no room")
+
+    monkeypatch.setattr(Store, "write_step", full)
+    outcome = do_step(str(job), small_plan.steps[0].key, [], 1)
+    assert outcome == {"state": "no_place", "why": "no room"}
 
 
 def test_other_code_is_refused(job: Path) -> None:

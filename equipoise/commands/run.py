@@ -162,9 +162,10 @@ def _print_plan(
         print(f"{'done' if known[key] else 'to do':6} {took:>9}  {key}  {step['title']}{where}")
         to_do += [] if known[key] else [step]
     _say_left_out(planned)
+    if needs:
+        print(f"where: {place}")
     left = f": {timing.describe(to_do, guesses)}" if to_do else ""
     print(f"{len(steps)} steps in {folder}, {len(to_do)} to do{left}")
-    print(f"where: {place}")
 
 
 def _guess_times(planned: "Plan", keys: Sequence[str], *, device: str) -> dict[str, float]:

@@ -63,7 +63,7 @@ class LocalExecutor:
 
     def _run(self, step: Step, lost: frozenset[str]) -> StepOutcome:
         needs = self._needs[step.key]
-        threads = needs.cpus if needs.cpus > 1 else max(1, torch.get_num_threads() // self.slots)
+        threads = needs.threads or max(1, torch.get_num_threads() // self.slots)
         with self._memory.taken(needs.memory or 0):
             worker = self._free.get()
             try:

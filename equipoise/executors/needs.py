@@ -32,6 +32,7 @@ class Needs:
     cpus: int
     gpus: int
     memory: int | None  # bytes; None: not known
+    threads: int | None = None  # of torch, if the recipe says so
     hours: float | None = None
     slurm: Mapping[str, JSON] = field(default_factory=dict)
     why: str
@@ -73,6 +74,7 @@ def needs_of(plan: Plan, step: Step, *, device: str) -> Needs:
         why = f"the recipe's {', '.join(stated)}" + ("" if asked.memory else f"; {why}")
     return Needs(
         cpus=asked.cpus or 1,
+        threads=asked.cpus,
         gpus=int(device.startswith("cuda")) if asked.gpus is None else asked.gpus,
         memory=asked.memory_bytes or memory,
         hours=asked.hours,

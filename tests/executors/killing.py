@@ -33,7 +33,8 @@ def run_and_kill(recipe: str, folder: str, on: str, victim: str) -> None:
     def say(line: str) -> None:
         print(line, flush=True)
         worker = worker_in(line)
-        if worker is not None and not killed:
+        # what is preempted must take a while, as a training does
+        if worker is not None and not killed and (victim != "preempted" or " fit " in line):
             killed.append(victim)
             kill(victim, worker)
 

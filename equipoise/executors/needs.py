@@ -22,7 +22,10 @@ _PROCESS: Final = 1.5e9  # bytes of Python, torch and results
 _WEIGHTS: Final[Mapping[str, float]] = {
     "measure": 1.5, "locate": 1.5, "attribute": 4.0, "fit": 4.0, "lds": 4.0, "removal": 4.0,
 }  # fmt: skip
-_BYTES_OF: Final[Mapping[str, int]] = {"float32": 4, "bfloat16": 2, "float16": 2}
+#: Bytes of a parameter by `quantize`, else by `dtype`; "auto" may be as much as float32.
+_BYTES_OF: Final[Mapping[str, float]] = {
+    "nf4": 0.5, "int8": 1, "bfloat16": 2, "float16": 2, "float32": 4,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +111,9 @@ def _estimate_memory(model: ModelSpec, kind: str) -> tuple[int | None, str]:
     parameters = _count_parameters(model.base or model.name)
     if parameters is None:
         return None, "the size of its model is not known before it is opened"
-    width, times = _BYTES_OF.get(model.dtype, 4), _WEIGHTS[kind]
-    why = f"{parameters / 1e6:.3g} M parameters of {width} bytes, times {times:g}, and 1.5 GB"
+    width = _BYTES_OF.get(model.quantize, _BYTES_OF.get(model.dtype, 4))
+    times = _WEIGHTS[kind]
+    why = f"{parameters / 1e6:.3g} M parameters of {width:g} bytes, times {times:g}, and 1.5 GB"
     return int(_PROCESS + times * width * parameters), why
 
 

@@ -3,7 +3,6 @@
 Slow, as each starts a cluster or two; those of `make extras` are the first two.
 """
 
-import re
 import signal
 import subprocess
 import sys

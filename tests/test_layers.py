@@ -145,7 +145,7 @@ ALLOWED: dict[str, set[str]] = {
     | _MODEL
     | {f"{room}.base" for room in _PLUGINS}
     # the control that joins a study by itself
-    | {"mitigate.word_table", "metrics.stereoset"}
+    | {"mitigate.word_table", "metrics.stereoset", "metrics.weighted"}
     | {
         "data",
         "figures",

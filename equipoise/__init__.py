@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from equipoise.attributions import Attribution as Attribution
     from equipoise.compare import compare as compare
     from equipoise.conclusions import Comparison as Comparison
+    from equipoise.loading.connect import connect as connect
     from equipoise.loading.in_memory import wrap as wrap
     from equipoise.loading.load import load as load
     from equipoise.loading.merge import merge as merge
@@ -42,6 +43,7 @@ _HOME = {
     "attribute": "equipoise.api",
     "Attribution": "equipoise.attributions",
     "compare": "equipoise.compare",
+    "connect": "equipoise.loading.connect",
     "load": "equipoise.loading.load",
     "merge": "equipoise.loading.merge",
     "push": "equipoise.loading.push",

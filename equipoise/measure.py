@@ -24,6 +24,7 @@ from equipoise.errors import DataError, ModelError, RecipeError, RequestError, n
 from equipoise.faultless import leave_out, lists_used, note_left_out, without_references
 from equipoise.inference.request_hash import hash_requests
 from equipoise.inference.scorer import (
+    ChecksFirst,
     CutsTexts,
     Rehearses,
     Scorer,
@@ -104,6 +105,8 @@ def measure(  # noqa: PLR0913
     else:
         if isinstance(model, TakesTurns):
             model = model.reading_as(benchmark.turn)
+        if isinstance(model, ChecksFirst):
+            model = model.checked_for([request for asks in requests for request in asks])
         info = dict(model.info)
         _check_questions(info, benchmark, name, requests)
         _refuse_learnt(model, benchmark, examples, requests)

@@ -27,6 +27,7 @@ def notes_of(
     yield from _note_quantization(info)
     yield from form_notes(info)
     yield from _note_layout(info)
+    yield from _note_server(info)
     yield from benchmark.faults
     if all(file.verified for file in data):
         yield from benchmark.data_faults
@@ -96,6 +97,38 @@ def _note_layout(info: Mapping[str, JSON]) -> Iterator[str]:
     for key, what in layout.items() if isinstance(layout, dict) else ():
         if key in ("batches", "generation"):
             yield f"layout: {key} {what}"
+
+
+def _note_server(info: Mapping[str, JSON]) -> Iterator[str]:
+    """What is not known of a model behind a server, and what was found when it was tried."""
+    if "server_says" not in info:
+        return
+    tokens = "" if info.get("tokenizer") else " and tokenizer"
+    yield (
+        f"server: the weights{tokens} behind {info['server']} are not known, and may be others "
+        "tomorrow under the same name"
+    )
+    reads, writes = info.get("reads"), info.get("writes")
+    if isinstance(reads, dict) and not info.get("tokenizer") and not reads["starts"]:
+        yield (
+            "server: it lists no start token before a text, so that a text's first token has no "
+            "log-probability and is not scored"
+        )
+    if isinstance(reads, dict) and reads["consistent"] is None:
+        yield (
+            "server: whether a token has the same log-probability where it is read and where it "
+            "is written could not be tried"
+        )
+    if not isinstance(writes, dict):
+        return
+    for name, what in (("greedy_repeats", "temperature 0"), ("seed_repeats", "the same seed")):
+        if not writes[name]:
+            yield (
+                f"server: asked again at {what} it wrote another text, so that texts are those of "
+                "one run"
+            )
+    if not writes["extras"]:
+        yield "server: it takes no top_k and no penalty for repetition, and has its own if any"
 
 
 def _note_coverage(outcomes: Sequence[Outcome], *, expected: int) -> Iterator[str]:

@@ -89,12 +89,19 @@ class Transport:
 
         The key is replaced by "***" in whatever comes back.
         """
+        return self._exchange("POST", path, body, key)
+
+    def get(self, path: str, key: str) -> Answer:
+        """Ask for what stands at a path, as `post` does."""
+        return self._exchange("GET", path, None, key)
+
+    def _exchange(self, method: str, path: str, body: bytes | None, key: str) -> Answer:
         status, content, tried = 0, b"", 0
         while tried < self.tries:
             tried += 1
             self._wait_for_turn()
             try:
-                status, content, asked = self._send(path, body, key)
+                status, content, asked = self._send(method, path, body, key)
             except (OSError, HTTPException) as error:
                 status, content, asked = 0, f"{type(error).__name__}: {error}".encode(), 0.0
             if key:
@@ -124,7 +131,9 @@ class Transport:
         if turn > now:
             time.sleep(turn - now)
 
-    def _send(self, path: str, body: bytes, key: str) -> tuple[int, bytes, float]:
+    def _send(
+        self, method: str, path: str, body: bytes | None, key: str
+    ) -> tuple[int, bytes, float]:
         """Status, content, and the seconds that the server asks to be left alone."""
         parts = urlsplit(self.address)
         host, port = str(parts.hostname), parts.port
@@ -133,14 +142,14 @@ class Transport:
             if parts.scheme == "https"
             else HTTPConnection(host, port, timeout=self.seconds)
         )
-        headers = {"Content-Type": "application/json"}
+        headers = {} if body is None else {"Content-Type": "application/json"}
         if key:
             headers["Authorization"] = f"Bearer {key}"
         until = time.monotonic() + self.seconds
         try:
             connection.connect()
             with self._ending(connection.sock, until):
-                connection.request("POST", parts.path + path, body, headers)
+                connection.request(method, parts.path + path, body, headers)
                 response = connection.getresponse()
                 asked = _read_retry_after(response.getheader("Retry-After"))
                 return response.status, self._read(response, until), asked

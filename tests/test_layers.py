@@ -37,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "attributions": {"frames", "notebook", "records"},
     "errors": set(),
     "transport": {"errors"},
+    "recording": {"errors"},
     "markdown": set(),
     "conclusions": {"frames", "notebook", "records"},
     "files": {"records", "errors"},
@@ -60,17 +61,19 @@ ALLOWED: dict[str, set[str]] = {
     "exchange": _LOW | {"data", "group_words", "metrics.target_parts"},
     "models": _LOW,
     "inference": _LOW | {"models", "transport"},
+    "remote": _LOW | _MODEL | {"plugins", "recording", "transport"},
     "decoding": _LOW | _MODEL | {"group_words"},
     "edits": _LOW | _MODEL | {"decoding", "markdown", "plugins"},
     "planted": _LOW | _MODEL | {"data"},
-    "loading": _LOW | _MODEL | {"edits", "planted"},
+    "loading": _LOW | _MODEL | {"edits", "planted", "plugins", "remote"},
     "training": _LOW | _MODEL | {"edits"},
     "contrast_training": _LOW
     | _MODEL
     | {"edits", "group_words.people", "metrics.weighted", "plugins", "stats", "training"},
     "influence": _LOW | _MODEL | {"edits", "metrics.weighted", "plugins", "stats", "training"},
     "attribution": _LOW | _MODEL | {"stats", "training", "associations"},
-    "judging": _LOW | {"data", "associations", "stats", "metrics.weighted", "transport"},
+    "judging": _LOW
+    | {"data", "associations", "stats", "metrics.weighted", "transport", "recording"},
     "model_editing": _LOW
     | _MODEL
     | {"edits", "training", "contrast_training"}
@@ -159,7 +162,7 @@ ALLOWED: dict[str, set[str]] = {
     }
     | {"answer", "calibrate"}
     | {"checks", "group_words.people", "predictions"}
-    | {"edits", "loading", "training", "influence", "stats", "planted"},
+    | {"edits", "loading", "remote", "training", "influence", "stats", "planted"},
     "executors": _LOW | {"study", "data.sources", "models.kernels"},
     "report": _LOW
     | {
@@ -211,7 +214,7 @@ ALLOWED: dict[str, set[str]] = {
         "data",
     }
     | {"training", "describe", "neighbors", "associations", "judging", "mixes", "own_data"}
-    | {"influence", "stats", "scorer_gaps"},
+    | {"influence", "stats", "scorer_gaps", "remote"},
     "cli": {"commands", "errors", "plugin_files", "progress"},
     "__main__": {"cli"},
 }
@@ -235,7 +238,7 @@ NO_TORCH = {
         "slices",
         "answer",
     ),
-    *("transport", "progress"),
+    *("transport", "recording", "progress"),
     *("describe", "data", "own_data", "metrics", "stats", "group_words", "supply", "benchmarks"),
     *("associations", "mixes", "judging", "report", "export", "scenarios", "rating"),
     *("citing", "gate"),

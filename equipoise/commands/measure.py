@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from equipoise.inference.scorer import Scorer
     from equipoise.predictions import Predictions
     from equipoise.records import Measurement
+    from equipoise.remote.remote_model import RemoteModel
+    from equipoise.study.kept_measurements import Settings
 
 _NOT_EXCHANGED = "exchange: items of {} name no target and are measured as they are"
 
@@ -29,7 +31,7 @@ def measure(  # noqa: PLR0913
         typer.Argument(
             metavar="MODEL",
             help="Hub id, folder (model, adapter, edit), planted:NAME, predictions:FILE[#COLUMN], "
-            "decision:NAME or decision:http://HOST:PORT#NAME",
+            "decision:NAME, decision:http://HOST:PORT#NAME or openai:http://HOST:PORT/v1#NAME",
         ),
     ],
     benchmarks: flags.BenchmarkNames,
@@ -66,6 +68,12 @@ def measure(  # noqa: PLR0913
     nulls: flags.Nulls = True,
     called: flags.Called = None,
     allow_code: flags.AllowCode = False,
+    dry: Annotated[
+        bool,
+        typer.Option(
+            "--dry", help="Of a model behind openai: print what it would take, send nothing."
+        ),
+    ] = False,
     trust_remote_code: flags.TrustRemoteCode = False,
 ) -> None:
     """Measure a model on benchmarks.
@@ -76,13 +84,20 @@ def measure(  # noqa: PLR0913
     """
     from equipoise.checks.run import check_measurement
     from equipoise.files.atomic import check_new
+    from equipoise.remote.options import SCHEME, is_remote
     from equipoise.study.kept_measurements import KeptMeasurements, Settings
 
+    remote = is_remote(model)
+    if dry and not remote:
+        raise RecipeError(f"--dry is of a model behind openai:, got {model}; leave it out")
     _check_start(start, model, chat=chat, plain=plain)
     form = _chat_options(chat=chat, system=system, turn=turn, request=request)
     flags.name_data(data)
     flags.check_files(html=html)
-    options = _leave_out(without_faults, flags.parse_settings(settings, benchmarks))
+    named = [*benchmarks, SCHEME] if remote else benchmarks
+    options = flags.parse_settings(settings, named)
+    asked_of_server = options.pop(SCHEME) if remote else {}
+    options = _leave_out(without_faults, options)
     options, as_they_are = _with_exchange(_allow_code(options, allow_code), exchange)
     if out is not None:
         check_new(out, what="results")
@@ -91,7 +106,18 @@ def measure(  # noqa: PLR0913
     _check_files(model, built, split)
     kept = KeptMeasurements(out)
     when_stopped(lambda: kept.describe(len(built) * (1 + (chat and plain))))
-    elsewhere = _find_elsewhere(model, asked=chat or start != "auto" or called)
+    asked = Settings(split=split, limit=limit, seed=seed, draws=draws, nulls=nulls)
+    elsewhere: Predictions | Scorer | None
+    if remote:
+        form |= {"chat": True} if chat else {}
+        form |= {"start": start} if start != "auto" else {}
+        server = _connect(model, {**asked_of_server, **form}, plain=plain, called=called)
+        if dry:
+            _print_costs(server, built, asked)
+            return
+        elsewhere = server
+    else:
+        elsewhere = _find_elsewhere(model, asked=chat or start != "auto" or called)
     subjects: list[Predictions | Scorer] = [] if elsewhere is None else [elsewhere]
     if not subjects:
         opened = flags.load_model(
@@ -100,7 +126,6 @@ def measure(  # noqa: PLR0913
         )  # fmt: skip
         subjects += [opened] if plain or not chat else []
         subjects += [opened.in_chat(**form)] if chat else []
-    asked = Settings(split=split, limit=limit, seed=seed, draws=draws, nulls=nulls)
     measurements = []
     for each, subject in product(built, subjects):
         measurements.append(_note_exchange(kept.measure(subject, each, asked), as_they_are))
@@ -225,6 +250,36 @@ def _check_files(model: str, benchmarks: "Sequence[AnyBenchmark]", split: str | 
         for benchmark in benchmarks:
             if isinstance(benchmark, ReadsOwnFile):
                 benchmark.files(choose_split(benchmark, split))
+
+
+def _connect(
+    model: str, options: "flags.Options", *, plain: bool, called: str | None
+) -> "RemoteModel":
+    """The model behind a server. Raises `RecipeError` for flags that it does not know."""
+    from equipoise.loading.connect import connect
+
+    if plain or {"turn", "request"} & set(options):
+        raise RecipeError(
+            f"{model} is asked as plain text or in a chat of its own; leave --plain, --turn and "
+            "--request out"
+        )
+    flags.hush()
+    return replace(connect(model, **options), called=called)
+
+
+def _print_costs(
+    server: "RemoteModel", benchmarks: "Sequence[AnyBenchmark]", asked: "Settings"
+) -> None:
+    """What each benchmark would take of the server, of which nothing is asked."""
+    from equipoise import plugins
+    from equipoise.measure import choose_examples
+
+    for benchmark in benchmarks:
+        _, requests = choose_examples(
+            benchmark, split=asked.split, limit=asked.limit, seed=asked.seed
+        )
+        cost = server.reading_as(benchmark.turn).cost([r for asks in requests for r in asks])
+        typer.echo(cost.describe(plugins.name_of(benchmark), server.server.options))
 
 
 def _find_elsewhere(model: str, *, asked: object) -> "Predictions | DecisionServer | None":

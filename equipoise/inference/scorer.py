@@ -122,6 +122,17 @@ class Rehearses(Protocol):
 
 
 @runtime_checkable
+class ChecksFirst(Protocol):
+    """A scorer that finds out what it can answer before it is asked: a model behind a server."""
+
+    def checked_for(self, requests: Sequence[Request]) -> Scorer:
+        """The scorer, with what was found out in its `info`.
+
+        Raises `RecipeError` and `ModelError` for requests that it cannot answer.
+        """
+
+
+@runtime_checkable
 class WritesTexts(Protocol):
     """A scorer that says how it writes, which is tried only where a benchmark has it write."""
 

@@ -1,7 +1,8 @@
 """Scoring: requests to queries, answered all at once by the engine, and put back in order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from difflib import SequenceMatcher
+from functools import partial
 from typing import Literal, TypeAlias
 
 from equipoise.errors import ModelError, RequestError
@@ -67,7 +68,7 @@ def score(model: LoadedModel, requests: Sequence[Continuation]) -> list[Scored]:
         requests, plans, answers, tokenized, positions, strict=True
     ):
         logprobs, greedy = _split_likeliest(answer, plan) if request.greedy else (answer, None)
-        scored.append(_scored(logprobs, tokens, request.continuation, places, greedy=greedy))
+        scored.append(build_scored(logprobs, tokens, request.continuation, places, greedy=greedy))
     return scored
 
 
@@ -86,7 +87,7 @@ def infill(model: LoadedModel, requests: Sequence[Infill]) -> list[Scored]:
     plans = [queries.revealed(tokens.ids, tokens.marked, mask) for tokens in tokenized]
     answers = read(model, plans, task="filling in")
     return [
-        _scored(answer, tokens, request.text[request.start : request.end], tokens.marked)
+        build_scored(answer, tokens, request.text[request.start : request.end], tokens.marked)
         for answer, tokens, request in zip(answers, tokenized, requests, strict=True)
     ]
 
@@ -102,6 +103,13 @@ def next_token(model: LoadedModel, requests: Sequence[NextToken]) -> list[NextTo
             f"the next token can be asked of a causal model; {model.identity} is masked: "
             "use a benchmark that fills in blanks"
         )
+    return next_words(partial(score, model), requests)
+
+
+def next_words(
+    score: Callable[[Sequence[Continuation]], list[Scored]], requests: Sequence[NextToken]
+) -> list[NextTokenScored]:
+    """Log-probabilities of words, each scored as a continuation of its request's context."""
     owners = [index for index, request in enumerate(requests) for _ in request.words]
     continuations = [
         Continuation(context=request.context, continuation=word)
@@ -109,7 +117,7 @@ def next_token(model: LoadedModel, requests: Sequence[NextToken]) -> list[NextTo
         for word in request.words
     ]
     try:
-        answers = iter(score(model, continuations))
+        answers = iter(score(continuations))
     except RequestError as error:
         # it names a continuation, which the caller has not asked for
         raise RequestError(owners[error.number], error.sentence) from None
@@ -162,7 +170,7 @@ def _split_likeliest(answer: Sequence[float], plan: queries.Plan) -> tuple[list[
     return logprobs, greedy
 
 
-def _scored(
+def build_scored(
     logprobs: Sequence[float],
     tokens: Tokens,
     text: str,
@@ -207,19 +215,11 @@ def score_pairs(model: LoadedModel, requests: Sequence[TextPair]) -> list[Scored
     positions: list[Positions] = []
     for index, request in enumerate(requests):
         first, second = 2 * index, 2 * index + 1
-        sides = difference(tokenized[first].ids, tokenized[second].ids, request.tokens)
-        if request.tokens == "modified":
-            positions += [
-                tuple(position for position in side if position in scorable[text])
-                for side, text in zip(sides, (first, second), strict=True)
-            ]
-        else:
-            pairs = [
-                (left, right)
-                for left, right in zip(*sides, strict=True)
-                if left in scorable[first] and right in scorable[second]
-            ]
-            positions += [tuple(pair[side] for pair in pairs) for side in (0, 1)]
+        positions += scorable_difference(
+            (tokenized[first].ids, tokenized[second].ids),
+            request.tokens,
+            (scorable[first], scorable[second]),
+        )
     plans = [
         queries.masked(tokens.ids, wanted, mask)
         if masked
@@ -266,6 +266,27 @@ def difference(first: Ids, second: Ids, choice: Choice) -> list[Positions]:
         )
         equal = [pair for pair in equal if min(pair) >= shared]
     return [tuple(pair[side] for pair in equal) for side in (0, 1)]
+
+
+def scorable_difference(
+    ids: tuple[Ids, Ids], choice: Choice, scorable: tuple[Collection[int], Collection[int]]
+) -> list[Positions]:
+    """`difference` without the positions that cannot be scored.
+
+    A shared token is left out of both texts where it cannot be scored in either.
+    """
+    sides = difference(*ids, choice)
+    if choice == "modified":
+        return [
+            tuple(position for position in side if position in able)
+            for side, able in zip(sides, scorable, strict=True)
+        ]
+    pairs = [
+        pair
+        for pair in zip(*sides, strict=True)
+        if pair[0] in scorable[0] and pair[1] in scorable[1]
+    ]
+    return [tuple(pair[side] for pair in pairs) for side in (0, 1)]
 
 
 def _check_views(model: LoadedModel, requests: Sequence[TextPair]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
 from equipoise.errors import ModelError
-from equipoise.judging.recording import Recording
+from equipoise.recording import Recording
 from equipoise.records import JSON, Decided, Decision
 from equipoise.transport import KEY, Transport, is_address, read_shares
 

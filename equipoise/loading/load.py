@@ -24,6 +24,7 @@ from equipoise.loading.pretrained import (
 from equipoise.models.quantization import check_quantize
 from equipoise.models.tokenization import Vocabulary, vocabulary_of
 from equipoise.planted.model import load_planted
+from equipoise.remote.options import is_remote
 
 _PLANTED = "planted"  # before the colon of a planted model's name
 _KINDS = (_PLANTED, DECISION.rstrip(":"))
@@ -75,6 +76,11 @@ def load(  # noqa: PLR0913
         raise ModelError(
             f"a model must be in memory for this, {name} is behind HTTP; it can be measured "
             "(inference.decision_server.DecisionServer.parse in Python)"
+        )
+    if is_remote(name):
+        raise ModelError(
+            f"a model must be in memory for this, {name} is behind HTTP; it can be measured "
+            "(equipoise.connect in Python)"
         )
     place = undecided(name)
     model = _open(place, revision, base, dtype, device, quantize, trust_remote_code)

@@ -16,6 +16,7 @@ from equipoise.loading.load import base_named_in, undecided
 from equipoise.loading.pretrained import read_kind
 from equipoise.planted.folder import PLANTED
 from equipoise.records import ModelKind
+from equipoise.remote.options import is_remote
 
 #: An encoder gives vectors of sentences; a server is asked and not opened.
 NamedKind: TypeAlias = ModelKind | Literal["encoder", "server"]
@@ -28,7 +29,7 @@ def kind_named(
 
     Raises `ModelError` for a model of a kind that cannot be opened.
     """
-    if is_server(name):
+    if is_server(name) or is_remote(name):
         return "server"
     name = undecided(name)
     folder = Path(name).expanduser()

@@ -129,8 +129,8 @@ def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> PreTrainedT
         )
     except (*_UNREADABLE, *_MISSHAPEN) as error:
         raise ModelError(
-            f"the base's tokenizer must load to compare vocabularies, got of '{name}': "
-            f"{_reason(error)}; give another place of that model (transfer.base)"
+            f"a tokenizer must load from '{name}', got: {_reason(error)}; name another place of "
+            "that model (of an edit's base: transfer.base)"
         ) from error
 
 

@@ -74,7 +74,7 @@ def encode(
         encodings = backend.encode_batch([text.text for text in batch], add_special_tokens=specials)
         for text, encoding in zip(batch, encodings, strict=True):
             spans = _untrim(encoding.offsets)
-            inside = _positions_inside(spans, text.start, text.end)
+            inside = positions_inside(spans, text.start, text.end)
             if specials:
                 # they have the span (0, 0), which is beside a marked span that begins the text
                 special = encoding.special_tokens_mask
@@ -94,7 +94,7 @@ def _untrim(spans: Sequence[Span]) -> tuple[Span, ...]:
     )
 
 
-def _positions_inside(spans: Iterable[Span], start: int, end: int) -> list[int]:
+def positions_inside(spans: Iterable[Span], start: int, end: int) -> list[int]:
     """Tokens that overlap [start, end); of tokens without a character, those within or beside."""
     if start == end:
         return []

@@ -27,11 +27,13 @@ from equipoise.inference.decision_server import DecisionServer, is_server
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.scorer import Scorer
 from equipoise.inference.sentence_encoder import check_predicts
+from equipoise.loading.connect import connect
 from equipoise.loading.load import load
 from equipoise.locate.base import Locator
 from equipoise.measure import choose_examples
 from equipoise.mitigate.base import HasParts, Mitigation
 from equipoise.records import Measurement
+from equipoise.remote.options import is_remote
 from equipoise.study.attributing import AttributionSteps
 from equipoise.study.changed_examples import with_examples
 from equipoise.study.load_study import (
@@ -166,10 +168,15 @@ class StepExecutor:
             steps.attribute(step, model) if step.kind == "attribute" else steps.retrain(step, model)
         )
 
-    def _subject(self, model: ModelSpec, edit: Path | None) -> Scorer:
-        """What is measured: the model, edited or not, in the form that the recipe asks for."""
+    def _subject(self, model: ModelSpec, edit: Path | None, *, replies: Path) -> Scorer:
+        """What is measured: the model, edited or not, in the form that the recipe asks for.
+
+        `replies`: where those of a server are kept until the step is done.
+        """
         if is_server(model.name):
             return DecisionServer.parse(model.name)
+        if is_remote(model.name):
+            return connect(model.name, **model.server_options).keeping_in(replies)
         opened, chat = self.models.model(model, edit), model.chat_options
         return opened if chat is None else opened.in_chat(**chat)
 
@@ -177,7 +184,11 @@ class StepExecutor:
         fit = self.store.step(step.needs[0].key) if step.needs else None
         built: AnyBenchmark = plugins.build(Benchmark, spec.name, spec.options)
         measurement = api.measure(
-            self._subject(model, None if fit is None else fit / EDIT),
+            self._subject(
+                model,
+                None if fit is None else fit / EDIT,
+                replies=self.store.part(step.key) / "replies.jsonl",
+            ),
             built,
             split=spec.split,
             limit=self.recipe.limit,

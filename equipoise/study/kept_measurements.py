@@ -14,6 +14,7 @@ from equipoise.inference.scorer import Scorer
 from equipoise.measure import choose_split
 from equipoise.predictions import Predictions
 from equipoise.records import JSON, Measurement
+from equipoise.remote.remote_model import RemoteModel
 from equipoise.study.contents import data_content, plugin_content
 from equipoise.study.load_study import key_of
 from equipoise.study.results import FILE, read_results, write_results
@@ -32,7 +33,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class KeptMeasurements:
-    """A folder for each finished measurement, by all that its result depends on."""
+    """A folder for each finished measurement, by all that its result depends on.
+
+    Of a model behind a server also a file of its replies, so that none is asked for twice.
+    """
 
     out: Path | None  # where the results will be; None: nothing is kept
 
@@ -51,6 +55,8 @@ class KeptMeasurements:
             with suppress(StoreError):  # a file of it is broken
                 return read_results(place)[0]
         shutil.rmtree(place, ignore_errors=True)
+        if isinstance(subject, RemoteModel):
+            subject = subject.keeping_in(place.with_suffix(".jsonl"))
         measurement = api.measure(subject, benchmark, **asdict(settings))
         try:
             write_results(place, [measurement])

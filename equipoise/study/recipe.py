@@ -94,6 +94,7 @@ class ModelSpec(Entry):
     trust_remote_code: bool = False  # Python code that the model or its base brings may run
     start: Text = "auto"
     chat: ChatSpec | None = None  # asked inside its turns; None: as plain text
+    server: Mapping[str, JSON] = field(default_factory=dict)  # of one behind openai: its options
 
     @property
     def chat_options(self) -> Mapping[str, Any] | None:
@@ -101,6 +102,13 @@ class ModelSpec(Entry):
         if self.chat is None:
             return None
         return {key: value for key, value in asdict(self.chat).items() if value is not None}
+
+    @property
+    def server_options(self) -> Mapping[str, JSON]:
+        """What `connect` is given, with the chat and the start token of this entry."""
+        options = dict(self.server)
+        options |= {} if self.start == "auto" else {"start": self.start}
+        return options if self.chat is None else {**options, "chat": True, **self.chat_options}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)

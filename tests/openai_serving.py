@@ -27,8 +27,8 @@ class OpenaiServing:
     def __init__(self, model: LanguageModel, *, echo: bool, prompt_logprobs: bool) -> None:
         self.model, self.echo, self.prompt_logprobs = model, echo, prompt_logprobs
         self.adds_start = False  # before a prompt that is a text, as Llama's tokenizer does
-        self.fault: Fault = lambda body, answer: answer
-        self.status: Callable[[dict[str, Any]], int] = lambda body: 200
+        self.fault: Fault = lambda _, answer: answer
+        self.status: Callable[[dict[str, Any]], int] = lambda _: 200
         self.address = ""
         self.asked: list[dict[str, Any]] = []
         self.lock = Lock()
@@ -58,7 +58,7 @@ class OpenaiServing:
         choice: dict[str, Any] = {"text": before * echoes + self._decode(written)}
         if "logprobs" in body:
             first = 0 if echoes else len(ids)
-            choice["logprobs"] = self._legacy([*ids, *written], tops, first)
+            choice["logprobs"] = self._legacy(tops, first)
         if "prompt_logprobs" in body and self.prompt_logprobs:
             choice["prompt_token_ids"] = ids
             choice["prompt_logprobs"] = [None, *(self._row(top) for top in tops[1 : len(ids)])]
@@ -107,9 +107,7 @@ class OpenaiServing:
             str(token): {"logprob": own, "decoded_token": self._token(token)},
         }
 
-    def _legacy(
-        self, ids: list[int], tops: list[tuple[int, float, int, float]], first: int
-    ) -> dict[str, Any]:
+    def _legacy(self, tops: list[tuple[int, float, int, float]], first: int) -> dict[str, Any]:
         told = [
             (self._token(token), None if own != own else own, {self._token(best): most})
             for token, own, best, most in tops[first:]

@@ -46,14 +46,14 @@ def reading_body(form: Form, model: str, prompt: str | Ids) -> Body:
     asked: Body = {"echo": True}
     if form == "prompt_logprobs":
         asked = {"prompt_logprobs": 1, "return_token_ids": True}
-    text = prompt if isinstance(prompt, str) else list(prompt)
+    text: JSON = prompt if isinstance(prompt, str) else list(prompt)
     about: Body = {"model": model, "prompt": text, "max_tokens": 1, "temperature": 0.0}
     return {**about, "logprobs": 1, "stream": False, **asked}
 
 
 def token_body(model: str, prompt: str | Ids, *, seed: int) -> Body:
     """Ask for a token after a prompt, with its log-probability; seed 0: the likeliest."""
-    text = prompt if isinstance(prompt, str) else list(prompt)
+    text: JSON = prompt if isinstance(prompt, str) else list(prompt)
     about: Body = {"model": model, "prompt": text, "max_tokens": 1, "seed": seed}
     return {**about, "temperature": float(seed > 0), "logprobs": 1, "stream": False}
 
@@ -164,7 +164,7 @@ def _read_echo(choice: Any, usage: Any, prompt: str | Ids) -> PromptReading:
     tops = told.get("top_logprobs") or [None] * len(texts)
     count = len(prompt)
     if isinstance(prompt, str):
-        count = _count_prompt(str(choice.get("text")), prompt, len(texts), usage)
+        count = _count_prompt(str(choice.get("text")), prompt, texts, usage)
     elif not count <= len(texts) <= count + 1:
         raise UnreadableError(f"gives {len(texts)} log-probabilities for {count} tokens")
     if len(values) != len(texts) or len(tops) != len(texts):
@@ -185,16 +185,18 @@ def _read_echo(choice: Any, usage: Any, prompt: str | Ids) -> PromptReading:
     )  # fmt: skip
 
 
-def _count_prompt(text: str, prompt: str, listed: int, usage: Any) -> int:
+def _count_prompt(text: str, prompt: str, texts: Sequence[str], usage: Any) -> int:
     """How many of the listed tokens are the prompt's: a token is written after it, if any.
 
-    One that shows nothing may be listed (vLLM) or not (llama-cpp-python, which may also leave out
-    the start token, though it counts it).
+    One that shows nothing may be listed (vLLM) or not (llama-cpp-python, which also leaves out the
+    start token, though it counts it).
     """
     if text.startswith(prompt) and len(text) > len(prompt):
-        return listed - 1
+        return len(texts) - 1
     told = usage.get("prompt_tokens")
-    return min(listed, told) if isinstance(told, int) else listed
+    count = min(len(texts), told) if isinstance(told, int) else len(texts)
+    shows_nothing = count > 1 and not texts[count - 1]
+    return count - (shows_nothing and "".join(texts[: count - 1]).endswith(prompt[-4:]))
 
 
 def _echoes(text: object, tokens: Sequence[str], prompt: str) -> bool:

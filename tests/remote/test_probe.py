@@ -125,7 +125,7 @@ def test_a_token_is_as_probable_where_it_is_written() -> None:
         with pytest.raises(ModelError, match="shifted or changed"):
             check(server, list(ASKED))
         assert check(server, list(ASKED)).info["reads"] == {
-            "form": "echo", "starts": 0, "consistent": True,
+            "form": "echo", "starts": 0, "unlisted": 0, "consistent": True,
         }  # fmt: skip
 
 
@@ -163,5 +163,5 @@ def test_a_server_that_writes_nothing() -> None:
         server.status = lambda _: 404
         with pytest.raises(ModelError, match="must write texts for this benchmark, but it must be"):
             check(server, list(WRITTEN))
-        with pytest.raises(ModelError, match="status 404.*take a server of docs/remote-models"):
+        with pytest.raises(ModelError, match=r"status 404.*take a server of docs/remote-models"):
             check(server, list(ASKED))

@@ -3,8 +3,8 @@
     python docs/option_tables.py
 
 A table stands between the lines `<!-- options: KIND NAME -->` and `<!-- end of options -->`.
-KIND is benchmark, supply, locator, attributor, mitigation, judge or scorer. A test checks that
-pages are up to date.
+KIND is benchmark, supply, locator, attributor, mitigation, judge or scorer, or "server" for the
+options of a model behind one. A test checks that pages are up to date.
 """
 
 import re
@@ -13,6 +13,7 @@ from pathlib import Path
 from equipoise.commands.describe import plugin_bases
 from equipoise.describe import describe_options, option_table
 from equipoise.plugins import find
+from equipoise.remote.options import ServerOptions
 
 DOCS = Path(__file__).parent
 BASES = plugin_bases()
@@ -26,7 +27,8 @@ def with_tables(page: str) -> str:
 
     def filled(match: re.Match[str]) -> str:
         begin, kind, name, end = match.groups()
-        options = describe_options(find(BASES[kind], name))
+        named = ServerOptions if kind == "server" else find(BASES[kind], name)
+        options = describe_options(named)
         return begin + (option_table(options) if options else "No options.\n") + end
 
     return MARKED.sub(filled, page)

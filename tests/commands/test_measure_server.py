@@ -27,7 +27,7 @@ def test_dry_prints_what_it_would_take_and_sends_nothing(ask: Asked) -> None:
         assert server.asked == []
     first, second = out.splitlines()
     assert status == 0
-    assert first.startswith("genbias: at most 8 requests, ")
+    assert first.startswith("genbias: at most 20 requests, ")
     assert second.startswith("stereoset: at most ")
     assert "a guess" in first
     assert "at the prices set, 0.00" in first
@@ -45,7 +45,7 @@ def test_numbers_are_those_of_the_model_in_memory(ask: Asked, tmp_path: Path) ->
             "--set", f"openai.tokenizer={folder}",
         )  # fmt: skip
     assert status == 0
-    assert "owl: at most 8 requests" in said
+    assert "owl: at most 20 requests" in said
     assert "(counted); no price is set" in said
     _, local, _ = ask("measure", folder, "genbias", *QUICK, "--json")
     (found,), (expected,) = (

@@ -204,7 +204,7 @@ def test_an_interrupted_batch_keeps_what_came(tmp_path: Path) -> None:
         server.status = lambda body: 500 if body["prompt"].endswith("c") else 200
         with pytest.raises(ModelError, match=r"request 2 .*in 1 tries: status 500"):
             model.score(asked)
-        kept = [json.loads(line)["request"]["prompt"][-1] for line in file.open()]
+        kept = [json.loads(line)["request"]["prompt"][-1] for line in file.read_text().splitlines()]
     assert kept[:2] == ["a", "b"]
     assert "c" not in kept
 

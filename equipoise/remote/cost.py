@@ -28,8 +28,8 @@ class Cost:
         """What it takes, as a line for people."""
         how = "counted" if self.counted else "a guess: a token is taken for four characters"
         line = (
-            f"{name}: at most {self.requests:,} requests, {self.input_tokens:,} tokens sent and "
-            f"{self.output_tokens:,} written ({how})"
+            f"{name}: at most {self.requests:,} request{'s' * (self.requests != 1)}, "
+            f"{self.input_tokens:,} tokens sent and {self.output_tokens:,} written ({how})"
         )
         prices = (options.input_price, options.output_price)
         if all(price is None for price in prices):

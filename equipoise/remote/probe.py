@@ -64,9 +64,10 @@ def try_reading(server: Server, encode: Callable[[str], Ids] | None) -> Reading:
     for form in get_args(Form):
         try:
             return _try_form(server, form, encode or str)
-        except (UnreadableError, RequestError) as error:
-            what = error.sentence if isinstance(error, RequestError) else str(error)
-            reasons.append(f"asked with {form} it {what}")
+        except UnreadableError as error:
+            reasons.append(f"with {form} it {error}")
+        except RequestError as error:
+            reasons.append(f"with {form} a request {error.sentence}")
     raise ModelError(
         f"{server.address} must give the log-probabilities of a prompt for this benchmark, got "
         f"none for '{server.model}': {'; '.join(reasons)}; take a server of docs/remote-models.md, "
@@ -160,8 +161,11 @@ def _write(server: Server, request: Generation, *, extras: bool, chat: bool) -> 
     try:
         return read_written(server.ask(CHAT if chat else COMPLETIONS, body))
     except UnreadableError as error:
-        raise RequestError(0, str(error)) from None
+        raise RequestError(0, f"must be answered with a text, but it {error}") from None
 
 
 def _no_text(server: Server, reason: str) -> ModelError:
-    return ModelError(f"{server.address} must write texts for this benchmark, but it {reason}")
+    return ModelError(
+        f"{server.address} must write texts for this benchmark, but a request for a few words "
+        f"{reason}"
+    )

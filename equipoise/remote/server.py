@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from equipoise.errors import RequestError
+from equipoise.errors import ModelError, RequestError
 from equipoise.progress.bars import counted
 from equipoise.recording import Recording, content_key
 from equipoise.records import JSON
@@ -82,12 +82,20 @@ class Server:
         return [_read(work[name].result(), owners[k]) for k, name in enumerate(names)]
 
     def describe(self) -> dict[str, JSON]:
-        """What it says of itself at /v1/models and /version, as far as it says anything."""
+        """What it says of itself at /v1/models and /version, as far as it says anything.
+
+        Raises `ModelError` for a server that is not there.
+        """
         transport = self.transport
         key = transport.read_key()
         said: dict[str, JSON] = {}
         for path in ("/v1/models", "/version"):
             answer = transport.get(path, key)
+            if not answer.status:
+                raise ModelError(
+                    f"a server must answer at {self.address}, got in {answer.tries} tries: "
+                    f"{answer.reason}; start it, or correct the address"
+                )
             try:
                 content = json.loads(answer.content) if answer.status == 200 else {}
                 entries = content.get("data", [content]) if isinstance(content, dict) else []

@@ -37,7 +37,7 @@ def test_a_guess_is_said_to_be_one_and_prices_are_asked_for() -> None:
     cost = cost_of([Generation(context="abcde", max_tokens=1_000_000)], None)
     said = cost.describe("bold", ServerOptions())
     assert said == (
-        "bold: at most 1 requests, 2 tokens sent and 1,000,000 written (a guess: a token is taken "
+        "bold: at most 1 request, 2 tokens sent and 1,000,000 written (a guess: a token is taken "
         "for four characters); no price is set"
     )
     said = cost.describe("bold", ServerOptions(input_price=1.0, output_price=2.5))

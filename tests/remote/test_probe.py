@@ -73,7 +73,7 @@ def test_a_fault_is_refused_by_what_it_does(fault: str) -> None:
         with pytest.raises(ModelError, match=what) as caught:
             check(server, list(ASKED))
     assert "must give the log-probabilities of a prompt" in str(caught.value)
-    assert "asked with prompt_logprobs it" in str(caught.value)
+    assert "with prompt_logprobs it drops" in str(caught.value)
 
 
 def test_log_probabilities_of_what_it_writes() -> None:
@@ -161,7 +161,17 @@ def test_settings_that_a_server_refuses_are_left_out(status: int) -> None:
 def test_a_server_that_writes_nothing() -> None:
     with serving_model(MODEL) as server:
         server.status = lambda _: 404
-        with pytest.raises(ModelError, match="must write texts for this benchmark, but it must be"):
+        with pytest.raises(
+            ModelError,
+            match="must write texts for .* but a request for a few words must",
+        ):
             check(server, list(WRITTEN))
         with pytest.raises(ModelError, match=r"status 404.*take a server of docs/remote-models"):
             check(server, list(ASKED))
+
+
+def test_a_server_that_is_not_there() -> None:
+    with serving_model(MODEL) as server:
+        pass
+    with pytest.raises(ModelError, match=r"must answer at http://127.* in 1 tries: Connection"):
+        check(server, list(ASKED))

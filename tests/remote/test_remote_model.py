@@ -12,6 +12,7 @@ from equipoise.dialogues import Dialogue
 from equipoise.errors import EquipoiseError, ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.loading.connect import connect
+from equipoise.loading.load import load
 from equipoise.records import (
     Continuation,
     Decision,
@@ -248,6 +249,11 @@ def test_names_and_options_that_are_none(name: str, options: dict[str, object], 
     with pytest.raises(EquipoiseError, match=what) as caught:
         connect(name, **options)  # type: ignore[arg-type]  # wrong on purpose
     assert "key" not in str(caught.value).partition("got")[2].partition(";")[0]
+
+
+def test_it_is_not_opened() -> None:
+    with pytest.raises(ModelError, match=r"it can be measured \(equipoise.connect"):
+        load("openai:http://127.0.0.1:9/v1#owl")
 
 
 def test_the_identity_has_what_answers_depend_on(tokenizer: str) -> None:

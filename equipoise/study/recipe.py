@@ -106,9 +106,9 @@ class ModelSpec(Entry):
     @property
     def server_options(self) -> Mapping[str, JSON]:
         """What `connect` is given, with the chat and the start token of this entry."""
-        options = dict(self.server)
+        options, chat = dict(self.server), self.chat_options
         options |= {} if self.start == "auto" else {"start": self.start}
-        return options if self.chat is None else {**options, "chat": True, **self.chat_options}
+        return options if chat is None else {**options, "chat": True, **chat}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)

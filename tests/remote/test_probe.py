@@ -163,7 +163,7 @@ def test_a_server_that_writes_nothing() -> None:
         server.status = lambda _: 404
         with pytest.raises(
             ModelError,
-            match="must write texts for .* but a request for a few words must",
+            match=r"must write texts for .* but a request for a few words must",
         ):
             check(server, list(WRITTEN))
         with pytest.raises(ModelError, match=r"status 404.*take a server of docs/remote-models"):

@@ -101,21 +101,21 @@ class OpenaiServing:
         ]
 
     def _row(self, top: tuple[int, float, int, float]) -> dict[str, Any]:
-        token, own, best, most = top
+        token, logprob, best, most = top
         return {
             str(best): {"logprob": most, "rank": 1, "decoded_token": self._token(best)},
-            str(token): {"logprob": own, "decoded_token": self._token(token)},
+            str(token): {"logprob": logprob, "decoded_token": self._token(token)},
         }
 
     def _legacy(self, tops: list[tuple[int, float, int, float]], first: int) -> dict[str, Any]:
-        told = [
-            (self._token(token), None if own != own else own, {self._token(best): most})
-            for token, own, best, most in tops[first:]
+        listed = [
+            (self._token(token), None if logprob != logprob else logprob, {self._token(best): most})
+            for token, logprob, best, most in tops[first:]
         ]
         return {
-            "tokens": [token for token, _, _ in told],
-            "token_logprobs": [own for _, own, _ in told],
-            "top_logprobs": [None if own is None else top for _, own, top in told],
+            "tokens": [token for token, _, _ in listed],
+            "token_logprobs": [logprob for _, logprob, _ in listed],
+            "top_logprobs": [None if logprob is None else top for _, logprob, top in listed],
         }
 
     def _token(self, number: int) -> str:

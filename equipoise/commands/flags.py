@@ -55,6 +55,14 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="name.option=value, for any plug-in; may be repeated"),
 ]
+Chat = Annotated[
+    bool, typer.Option("--chat", help="Ask inside the turns of the model's chat template.")
+]
+Plain = Annotated[bool, typer.Option("--plain", help="Beside --chat: measure as plain text, too.")]
+DryServer = Annotated[
+    bool,
+    typer.Option("--dry", help="Of a model behind openai: print what it would take, send nothing."),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Say nothing on the way but warnings and errors.")
 ]

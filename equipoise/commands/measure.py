@@ -15,7 +15,6 @@ from equipoise.progress.messages import when_stopped
 
 if TYPE_CHECKING:
     from equipoise.benchmarks.base import AnyBenchmark
-    from equipoise.inference.decision_server import DecisionServer
     from equipoise.inference.scorer import Scorer
     from equipoise.predictions import Predictions
     from equipoise.records import Measurement
@@ -55,12 +54,8 @@ def measure(  # noqa: PLR0913
     base: flags.Base = None,
     batch_size: flags.BatchSize = None,
     start: flags.Start = "auto",
-    chat: Annotated[
-        bool, typer.Option("--chat", help="Ask inside the turns of the model's chat template.")
-    ] = False,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Beside --chat: measure as plain text, too.")
-    ] = False,
+    chat: flags.Chat = False,
+    plain: flags.Plain = False,
     system: flags.System = None,
     turn: flags.Turn = None,
     request: flags.TurnRequest = None,
@@ -68,12 +63,7 @@ def measure(  # noqa: PLR0913
     nulls: flags.Nulls = True,
     called: flags.Called = None,
     allow_code: flags.AllowCode = False,
-    dry: Annotated[
-        bool,
-        typer.Option(
-            "--dry", help="Of a model behind openai: print what it would take, send nothing."
-        ),
-    ] = False,
+    dry: flags.DryServer = False,
     trust_remote_code: flags.TrustRemoteCode = False,
 ) -> None:
     """Measure a model on benchmarks.
@@ -84,20 +74,13 @@ def measure(  # noqa: PLR0913
     """
     from equipoise.checks.run import check_measurement
     from equipoise.files.atomic import check_new
-    from equipoise.remote.options import SCHEME, is_remote
     from equipoise.study.kept_measurements import KeptMeasurements, Settings
 
-    remote = is_remote(model)
-    if dry and not remote:
-        raise RecipeError(f"--dry is of a model behind openai:, got {model}; leave it out")
     _check_start(start, model, chat=chat, plain=plain)
     form = _chat_options(chat=chat, system=system, turn=turn, request=request)
     flags.name_data(data)
     flags.check_files(html=html)
-    named = [*benchmarks, SCHEME] if remote else benchmarks
-    options = flags.parse_settings(settings, named)
-    asked_of_server = options.pop(SCHEME) if remote else {}
-    options = _leave_out(without_faults, options)
+    options, of_server = _parse_options(settings, benchmarks, model, without_faults, dry=dry)
     options, as_they_are = _with_exchange(_allow_code(options, allow_code), exchange)
     if out is not None:
         check_new(out, what="results")
@@ -107,19 +90,12 @@ def measure(  # noqa: PLR0913
     kept = KeptMeasurements(out)
     when_stopped(lambda: kept.describe(len(built) * (1 + (chat and plain))))
     asked = Settings(split=split, limit=limit, seed=seed, draws=draws, nulls=nulls)
-    elsewhere: Predictions | Scorer | None
-    if remote:
-        form |= {"chat": True} if chat else {}
-        form |= {"start": start} if start != "auto" else {}
-        server = _connect(model, {**asked_of_server, **form}, plain=plain, called=called)
-        if dry:
-            _print_costs(server, built, asked)
-            return
-        elsewhere = server
-    else:
-        elsewhere = _find_elsewhere(model, asked=chat or start != "auto" or called)
-    subjects: list[Predictions | Scorer] = [] if elsewhere is None else [elsewhere]
-    if not subjects:
+    subjects = _find_elsewhere(
+        model, of_server, form, chat=chat, plain=plain, start=start, called=called
+    )
+    if dry:
+        _print_costs(subjects, built, asked)
+    if not subjects:  # a model to be opened here
         opened = flags.load_model(
             model, dtype, device, revision, base, batch_size, start, trust_remote_code,
             quantize, called,
@@ -252,50 +228,100 @@ def _check_files(model: str, benchmarks: "Sequence[AnyBenchmark]", split: str | 
                 benchmark.files(choose_split(benchmark, split))
 
 
+def _parse_options(
+    settings: list[str] | None,
+    benchmarks: Sequence[str],
+    model: str,
+    without_faults: str | None,
+    *,
+    dry: bool,
+) -> "tuple[dict[str, flags.Options], flags.Options | None]":
+    """The options of each benchmark, and those of the server; None: the model is behind none.
+
+    Raises `RecipeError` for `--dry` of another model, and as `_leave_out` does.
+    """
+    from equipoise.remote.options import SCHEME, is_remote
+
+    if not is_remote(model):
+        if dry:
+            raise RecipeError(f"--dry is of a model behind openai:, got {model}; leave it out")
+        return _leave_out(without_faults, flags.parse_settings(settings, benchmarks)), None
+    options = flags.parse_settings(settings, [*benchmarks, SCHEME])
+    of_server = options.pop(SCHEME)
+    return _leave_out(without_faults, options), of_server
+
+
 def _connect(
-    model: str, options: "flags.Options", *, plain: bool, called: str | None
+    model: str,
+    options: "flags.Options",
+    form: dict[str, Any],
+    *,
+    chat: bool,
+    start: str,
+    plain: bool,
+    called: str | None,
 ) -> "RemoteModel":
     """The model behind a server. Raises `RecipeError` for flags that it does not know."""
     from equipoise.loading.connect import connect
 
-    if plain or {"turn", "request"} & set(options):
+    if plain or form.keys() - {"system"}:
         raise RecipeError(
             f"{model} is asked as plain text or in a chat of its own; leave --plain, --turn and "
             "--request out"
         )
     flags.hush()
-    return replace(connect(model, **options), called=called)
+    given = form | ({"chat": True} if chat else {}) | ({} if start == "auto" else {"start": start})
+    return replace(connect(model, **{**options, **given}), called=called)
 
 
 def _print_costs(
-    server: "RemoteModel", benchmarks: "Sequence[AnyBenchmark]", asked: "Settings"
+    subjects: "Sequence[Predictions | Scorer]",
+    benchmarks: "Sequence[AnyBenchmark]",
+    asked: "Settings",
 ) -> None:
-    """What each benchmark would take of the server, of which nothing is asked."""
+    """End the command with what each benchmark would take of a server, which is not asked."""
     from equipoise import plugins
     from equipoise.measure import choose_examples
+    from equipoise.remote.remote_model import RemoteModel
 
-    for benchmark in benchmarks:
-        _, requests = choose_examples(
-            benchmark, split=asked.split, limit=asked.limit, seed=asked.seed
-        )
-        cost = server.reading_as(benchmark.turn).cost([r for asks in requests for r in asks])
-        typer.echo(cost.describe(plugins.name_of(benchmark), server.server.options))
+    for server, benchmark in product(subjects, benchmarks):
+        if isinstance(server, RemoteModel):
+            _, requests = choose_examples(
+                benchmark, split=asked.split, limit=asked.limit, seed=asked.seed
+            )
+            cost = server.reading_as(benchmark.turn).cost([r for asks in requests for r in asks])
+            typer.echo(cost.describe(plugins.name_of(benchmark), server.server.options))
+    raise typer.Exit
 
 
-def _find_elsewhere(model: str, *, asked: object) -> "Predictions | DecisionServer | None":
-    """Published predictions or a server of that name; None: it is a model to be opened here.
+def _find_elsewhere(
+    model: str,
+    of_server: "flags.Options | None",
+    form: dict[str, Any],
+    *,
+    chat: bool,
+    plain: bool,
+    start: str,
+    called: str | None,
+) -> "list[Predictions | Scorer]":
+    """Published predictions or a server of that name; []: it is a model to be opened here.
 
-    `asked`: a form of text or a name was asked for, of which neither knows: `RecipeError` then.
+    Raises `RecipeError` for a form of text or a name, of which predictions and a decision server
+    know nothing.
     """
     from equipoise.inference.decision_server import DecisionServer, is_server
     from equipoise.predictions import Predictions
 
+    if of_server is not None:
+        return [
+            _connect(model, of_server, form, chat=chat, plain=plain, start=start, called=called)
+        ]
     predicted = model.startswith("predictions:")
     if not (predicted or is_server(model)):
-        return None
-    if asked:
+        return []
+    if chat or start != "auto" or called:
         raise RecipeError(f"{model} must be asked as it is; leave --chat, --start and --as out")
-    return Predictions.parse(model) if predicted else DecisionServer.parse(model)
+    return [Predictions.parse(model) if predicted else DecisionServer.parse(model)]
 
 
 def _check_start(start: str, model: str, *, chat: bool, plain: bool) -> None:

@@ -10,9 +10,8 @@ from itertools import takewhile
 from typing import Final
 
 from equipoise.models.tokenization import Ids, Marked, Span, Tokens, positions_inside
-from equipoise.remote.wire import UNKNOWN, UnreadableError
+from equipoise.remote.wire import MOST_STARTS, UNKNOWN, UnreadableError
 
-_MOST_STARTS: Final = 2  # tokens that a server puts before a text
 _LONGEST: Final = 64  # characters that a token which is not told may cover
 
 
@@ -47,7 +46,7 @@ def align(marked: Marked, texts: Sequence[str], ids: Ids | None) -> tuple[Tokens
             )
     else:
         raise UnreadableError(_other_tokens(text, texts))
-    if front > _MOST_STARTS:
+    if front > MOST_STARTS:
         raise UnreadableError(f"puts {front} tokens before a text")
     kept = tuple(spans[index] for index in range(front, len(texts)))
     numbers = tuple(ids[front:]) if ids is not None else tuple(map(_number_of, names[front:]))

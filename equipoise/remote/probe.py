@@ -29,7 +29,7 @@ from equipoise.remote.wire import (
     writing_body,
 )
 
-TEXT: Final = "The cat sat on the mat, and the dog sat on the"
+_TEXT: Final = "The cat sat on the mat, and the dog sat on the"
 _TOLERANCE: Final = 0.1  # nats; a batch of another size rounds otherwise in bfloat16
 _TOKENS: Final = 6  # that are written, until one can be read again
 _REFUSED: Final = ("status 400", "status 422")  # of a setting that a server does not know
@@ -76,7 +76,7 @@ def try_reading(server: Server, encode: Callable[[str], Ids] | None) -> Reading:
 
 
 def _try_form(server: Server, form: Form, encode: Callable[[str], str | Ids]) -> Reading:
-    read, starts = _read(server, form, TEXT, encode)
+    read, starts = _read(server, form, _TEXT, encode)
     scored = [value for value in read.logprobs if value is not None]
     if len(scored) > 1 and len(set(scored)) == 1:
         raise UnreadableError(f"gives every token the same log-probability, {scored[0]:g}")
@@ -108,15 +108,15 @@ def _check_written(
     None: no token was told that is read as it was written.
     """
     for seed in range(_TOKENS):
-        told = read_token(
-            server.ask(COMPLETIONS, token_body(server.model, encode(TEXT), seed=seed))
+        sampled = read_token(
+            server.ask(COMPLETIONS, token_body(server.model, encode(_TEXT), seed=seed))
         )
-        if told is None:
+        if sampled is None:
             return None
-        token, written = told
+        token, written = sampled
         if not token.strip() or UNKNOWN in token:
             continue
-        again, _ = _read(server, form, TEXT + token, encode)
+        again, _ = _read(server, form, _TEXT + token, encode)
         last = again.logprobs[-1]
         if len(again.texts) != len(read.texts) + 1 or last is None:
             continue  # it is cut otherwise
@@ -134,8 +134,8 @@ def try_writing(server: Server, *, chat: bool) -> Writing:
 
     Raises `ModelError` when it writes nothing.
     """
-    greedy = Generation(context=TEXT, max_tokens=8)
-    sampled = Generation(context=TEXT, max_tokens=8, temperature=1.0)
+    greedy = Generation(context=_TEXT, max_tokens=8)
+    sampled = Generation(context=_TEXT, max_tokens=8, temperature=1.0)
     extras = True
     try:
         first = _write(server, greedy, extras=True, chat=chat)

@@ -35,7 +35,7 @@ class ReadText:
 
     tokens: Tokens
     logprobs: Mapping[int, float]
-    likeliest: Mapping[int, float]  # of any token in each place
+    likeliest: Mapping[int, float]  # of any token in each place, as far as it is told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,8 @@ class PromptReader:
                 for position, _ in query.reads:
                     place = next(places)
                     logprobs[place] = _finite(answer.logprobs[position + 1], owner)
-                    likeliest[place] = _finite(answer.likeliest[position + 1], owner)
+                    best = answer.likeliest[position + 1]
+                    likeliest |= {} if best is None else {place: best}
             reads.append(ReadText(tokens, logprobs, likeliest))
         return reads
 
@@ -153,7 +154,11 @@ class PromptReader:
                 ReadText(
                     tokens,
                     {place: _finite(answer.logprobs[place + front], owner) for place in places},
-                    {place: _finite(answer.likeliest[place + front], owner) for place in places},
+                    {
+                        place: best
+                        for place in places
+                        if (best := answer.likeliest[place + front]) is not None
+                    },
                 )
             )
         return reads

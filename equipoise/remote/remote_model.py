@@ -102,8 +102,8 @@ class RemoteModel:
         elif self.reading is not None:
             starts = self.reading.starts + self.reading.unlisted
             info["start"] = "server" if starts else "none"
-        for name, found in (("reads", self.reading), ("writes", self.writing)):
-            info[name] = None if found is None else asdict(found)
+        info["reads"] = None if self.reading is None else asdict(self.reading)
+        info["writes"] = None if self.writing is None else asdict(self.writing)
         if self.called is not None:
             info["called"] = self.called
         return {**info, "server_says": None if self.said is None else dict(self.said)}
@@ -158,19 +158,26 @@ class RemoteModel:
             for r in requests
         ]
         prefixes = [reader.prefix_of(request) for request in requests]
+        reads = reader.read(texts, prefixes, range(len(texts)))
         scored: list[Scored] = []
-        for request, read in zip(
-            requests, reader.read(texts, prefixes, range(len(texts))), strict=True
-        ):
+        for number, (request, read) in enumerate(zip(requests, reads, strict=True)):
             places = [place for place in read.tokens.marked if place in read.logprobs]
-            greedy = all(read.logprobs[place] >= read.likeliest[place] for place in places)
+            greedy = None
+            if request.greedy:
+                if not read.likeliest.keys() >= set(places):
+                    raise RequestError(
+                        number,
+                        f"asks for the likeliest token in each place, which {self.server.address} "
+                        "does not tell; leave that metric out",
+                    )
+                greedy = all(read.logprobs[place] >= read.likeliest[place] for place in places)
             scored.append(
                 build_scored(
                     [read.logprobs[place] for place in places],
                     read.tokens,
                     request.continuation,
                     places,
-                    greedy=greedy if request.greedy else None,
+                    greedy=greedy,
                 )
             )
         return scored

@@ -15,6 +15,7 @@ from equipoise.records import JSON, Generation
 COMPLETIONS: Final = "/v1/completions"
 CHAT: Final = "/v1/chat/completions"
 UNKNOWN: Final = "\ufffd"  # the text of a token that is not told, or no whole character
+MOST_STARTS: Final = 2  # tokens that a server puts before a text
 FLOOR: Final = -9999.0  # vLLM's for a probability of 0, which JSON cannot write as a logarithm
 
 Form: TypeAlias = Literal["prompt_logprobs", "echo"]
@@ -33,7 +34,7 @@ class PromptReading:
     texts: tuple[str, ...]
     ids: Ids | None  # None: not told
     logprobs: tuple[float | None, ...]  # nats; None: nothing stands before the token
-    likeliest: tuple[float | None, ...]  # of the likeliest token in each place
+    likeliest: tuple[float | None, ...]  # of the likeliest token in each place; None: not told
     unlisted: int = 0  # tokens that it counts in the prompt and does not list: a start token
 
 
@@ -124,10 +125,10 @@ def _read_prompt_logprobs(choice: Any, prompt: str | Ids) -> PromptReading:
     rows = choice.get("prompt_logprobs")
     if rows is None:
         raise UnreadableError("drops prompt_logprobs without a word")
-    told = choice.get("prompt_token_ids")
-    if told is None and isinstance(prompt, str):
+    named = choice.get("prompt_token_ids")
+    if named is None and isinstance(prompt, str):
         raise UnreadableError("gives prompt_logprobs without prompt_token_ids beside them")
-    ids = tuple(int(number) for number in (prompt if told is None else told))
+    ids = tuple(int(number) for number in (prompt if named is None else named))
     if not isinstance(prompt, str) and ids != prompt:
         raise UnreadableError(f"reads {len(ids)} other tokens than the {len(prompt)} it is sent")
     if len(rows) != len(ids):
@@ -136,9 +137,9 @@ def _read_prompt_logprobs(choice: Any, prompt: str | Ids) -> PromptReading:
     logprobs: list[float | None] = []
     likeliest: list[float | None] = []
     for number, row in zip(ids, rows, strict=True):
-        own = None if row is None else row[str(number)]
-        texts.append(UNKNOWN if own is None else own.get("decoded_token") or UNKNOWN)
-        logprobs.append(None if own is None else _to_logprob(own["logprob"]))
+        entry = None if row is None else row[str(number)]
+        texts.append(UNKNOWN if entry is None else entry.get("decoded_token") or UNKNOWN)
+        logprobs.append(None if entry is None else _to_logprob(entry["logprob"]))
         best = None if row is None else max(_to_logprob(each["logprob"]) for each in row.values())
         likeliest.append(best)
     return PromptReading(
@@ -149,19 +150,19 @@ def _read_prompt_logprobs(choice: Any, prompt: str | Ids) -> PromptReading:
 def read_token(answer: Any) -> tuple[str, float] | None:
     """The token in an answer to `token_body`, and its log-probability; None: not told."""
     try:
-        told = answer["choices"][0]["logprobs"]
-        return str(told["tokens"][-1]), _to_logprob(told["token_logprobs"][-1])
+        listed = answer["choices"][0]["logprobs"]
+        return str(listed["tokens"][-1]), _to_logprob(listed["token_logprobs"][-1])
     except (TypeError, LookupError, UnreadableError):
         return None
 
 
 def _read_echo(choice: Any, usage: Any, prompt: str | Ids) -> PromptReading:
-    told = choice.get("logprobs")
-    if not told or not told.get("token_logprobs"):
+    listed = choice.get("logprobs")
+    if not listed or not listed.get("token_logprobs"):
         raise UnreadableError("answers without log-probabilities, though it is asked for them")
-    texts = [str(text) for text in told["tokens"]]
-    values = [None if value is None else _to_logprob(value) for value in told["token_logprobs"]]
-    tops = told.get("top_logprobs") or [None] * len(texts)
+    texts = [str(text) for text in listed["tokens"]]
+    values = [None if value is None else _to_logprob(value) for value in listed["token_logprobs"]]
+    tops = listed.get("top_logprobs") or [None] * len(texts)
     count = len(prompt)
     if isinstance(prompt, str):
         count = _count_prompt(str(choice.get("text")), prompt, texts, usage)
@@ -174,14 +175,16 @@ def _read_echo(choice: Any, usage: Any, prompt: str | Ids) -> PromptReading:
             "gives log-probabilities of the tokens that it writes in place of the prompt's"
         )
     best = [
-        None if value is None else max([value, *map(_to_logprob, (top or {}).values())])
+        max([value, *map(_to_logprob, top.values())]) if top and value is not None else None
         for value, top in zip(values, tops, strict=True)
     ]
-    told_count = usage.get("prompt_tokens")
+    counted = usage.get("prompt_tokens")
+    unlisted = max(0, counted - count) if isinstance(counted, int) else 0
+    if unlisted > (MOST_STARTS if isinstance(prompt, str) else 0):
+        raise UnreadableError(f"counts {counted} tokens in a prompt of which it lists {count}")
     return PromptReading(
-        texts=tuple(texts[:count]), ids=None,
-        logprobs=tuple(values[:count]), likeliest=tuple(best[:count]),
-        unlisted=max(0, told_count - count) if isinstance(told_count, int) else 0,
+        texts=tuple(texts[:count]), ids=None, logprobs=tuple(values[:count]),
+        likeliest=tuple(best[:count]), unlisted=unlisted,
     )  # fmt: skip
 
 
@@ -193,8 +196,8 @@ def _count_prompt(text: str, prompt: str, texts: Sequence[str], usage: Any) -> i
     """
     if text.startswith(prompt) and len(text) > len(prompt):
         return len(texts) - 1
-    told = usage.get("prompt_tokens")
-    count = min(len(texts), told) if isinstance(told, int) else len(texts)
+    counted = usage.get("prompt_tokens")
+    count = min(len(texts), counted) if isinstance(counted, int) else len(texts)
     shows_nothing = count > 1 and not texts[count - 1]
     return count - (shows_nothing and "".join(texts[: count - 1]).endswith(prompt[-4:]))
 

@@ -28,7 +28,6 @@ from equipoise.measure import choose_examples, learnt_examples
 from equipoise.metrics.stereoset import SS_TARGET
 from equipoise.mitigate.base import Mitigation, UsesEdits, single_parts
 from equipoise.records import JSON, Metric, Supply
-from equipoise.remote.options import SCHEME, ServerOptions, is_remote, parse_name
 from equipoise.study.contents import NOT_AT_HAND, data_content, plugin_content, why_missing
 from equipoise.study.controls import can_answer, find_controls, with_controls
 from equipoise.study.leaving_out import (
@@ -42,6 +41,7 @@ from equipoise.study.leaving_out import (
 )
 from equipoise.study.recipe import BenchmarkSpec, Entry, ModelSpec, Recipe, Spec
 from equipoise.study.retraining import leave_out_of, removal_of
+from equipoise.study.server_content import server_content
 from equipoise.study.supplied import Supplied, supply_sha256
 from equipoise.supply.base import Supplier
 
@@ -131,11 +131,6 @@ class Resolver:
                 f"{self.recipe.at(spec.line)}: {spec.name} must be asked with the template of "
                 "decisions, which has turns of its own; leave its chat out"
             )
-        if spec.server and not is_remote(spec.name):
-            raise RecipeError(
-                f"{self.recipe.at(spec.line)}: server is of a model behind openai:, got it for "
-                f"{spec.name}; leave it out"
-            )
         data = self.recipe.data
         with self._at(spec, line=spec.line if data is None else self.recipe.lines["data"]):
             folder = folder_for(spec.base or spec.name, data)
@@ -197,7 +192,7 @@ class Resolver:
         with self._at(spec):
             bases = base_contents_of(spec.name, base=spec.base, code=code)
             content = content_of(undecided(spec.name), code=code)
-            server = self._server_content(spec) if is_remote(spec.name) else None
+            server = server_content(spec)
         return {
             "model": {
                 "name": spec.name,
@@ -221,15 +216,6 @@ class Resolver:
             **({"left_out": left_out} if left_out else {}),
             "benchmarks": benchmarks,
         }
-
-    @staticmethod
-    def _server_content(spec: ModelSpec) -> dict[str, JSON]:
-        """The options that a server's answers depend on, and the bytes of its tokenizer."""
-        parse_name(spec.name)
-        options = plugins.construct(ServerOptions, SCHEME, spec.server_options)
-        content: dict[str, JSON] = plugins.options_of(options, transport=False)
-        tokenizer = options.tokenizer
-        return {**content, "content": None if tokenizer is None else content_of(tokenizer)}
 
     def _note_metrics(
         self,

@@ -48,15 +48,15 @@ def test_numbers_are_those_of_the_model_in_memory(ask: Asked, tmp_path: Path) ->
     assert "owl: at most 20 requests" in said
     assert "(counted); no price is set" in said
     _, local, _ = ask("measure", folder, "genbias", *QUICK, "--json")
-    (found,), (expected,) = (
+    (remote,), (expected,) = (
         json.loads(text)["equipoise"]["benchmarks"].values() for text in (printed, local)
     )
-    for one, other in zip(found["estimates"], expected["estimates"], strict=True):
+    for one, other in zip(remote["estimates"], expected["estimates"], strict=True):
         assert one["value"] == pytest.approx(other["value"], abs=1e-3, nan_ok=True)
-    assert found["examples_sha256"] == expected["examples_sha256"]
-    assert found["model_info"]["reads"]["form"] == "prompt_logprobs"
-    assert found["model_info"]["server_says"]["owned_by"] == "tests"
-    (note,) = [note for note in found["notes"] if note.startswith("server: the weights")]
+    assert remote["examples_sha256"] == expected["examples_sha256"]
+    assert remote["model_info"]["reads"]["form"] == "prompt_logprobs"
+    assert remote["model_info"]["server_says"]["owned_by"] == "tests"
+    (note,) = [note for note in remote["notes"] if note.startswith("server: the weights")]
     assert "the weights behind http://127.0.0.1" in note
 
 

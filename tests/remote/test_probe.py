@@ -35,8 +35,8 @@ def changed(name: str, change: Any) -> Any:
     """Another list of what stands under a name of echoed log-probabilities."""
 
     def fault(_: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-        told = answer["choices"][0]["logprobs"]
-        told[name] = change(told[name])
+        listed = answer["choices"][0]["logprobs"]
+        listed[name] = change(listed[name])
         return answer
 
     return fault
@@ -44,9 +44,9 @@ def changed(name: str, change: Any) -> Any:
 
 def truncated(_: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     """The last part of the prompt alone, as of a server with a short context."""
-    told = answer["choices"][0]["logprobs"]
-    for name in told:
-        told[name] = told[name][20:]
+    listed = answer["choices"][0]["logprobs"]
+    for name in listed:
+        listed[name] = listed[name][20:]
     return answer
 
 
@@ -60,6 +60,10 @@ FAULTS: dict[str, tuple[Any, str]] = {
     "no value": (changed("token_logprobs", lambda v: [None] * len(v)), "gives no log-prob"),
     "too few": (changed("token_logprobs", lambda v: v[:-1]), "46 log-probabilities for 47"),
     "other": (changed("tokens", lambda v: ["x"] * len(v)), "other tokens than those"),
+    "counts more": (
+        lambda _, answer: {**answer, "usage": {"prompt_tokens": 60}},
+        "counts 60 tokens in a prompt of which it lists 4",
+    ),
     "no choices": (lambda *_: {"choices": []}, "in no such form"),
     "a list": (lambda *_: [1], "in no such form"),
 }
@@ -112,11 +116,11 @@ def test_log_probabilities_of_other_places() -> None:
 def test_a_token_is_as_probable_where_it_is_written() -> None:
     def visible(body: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         """A letter in place of what it wrote, with the letter's own log-probability."""
-        told = answer["choices"][0]["logprobs"]
+        listed = answer["choices"][0]["logprobs"]
         if body["prompt"].endswith("z"):
-            letters.append(told["token_logprobs"][-2])
-        told["tokens"][-1] = "z"
-        told["token_logprobs"][-1] = letters[-1]
+            letters.append(listed["token_logprobs"][-2])
+        listed["tokens"][-1] = "z"
+        listed["token_logprobs"][-1] = letters[-1]
         return answer
 
     letters = [-1.0]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openai_serving import OpenaiServing, serving_model
@@ -51,9 +52,9 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-def check_alike(found: Scored, expected: Scored) -> None:
-    assert found.token_logprobs == pytest.approx(expected.token_logprobs, abs=1e-4)
-    assert (found.bytes, found.greedy) == (expected.bytes, expected.greedy)
+def check_alike(scored: Scored, expected: Scored) -> None:
+    assert scored.token_logprobs == pytest.approx(expected.token_logprobs, abs=1e-4)
+    assert (scored.bytes, scored.greedy) == (expected.bytes, expected.greedy)
 
 
 @pytest.mark.parametrize("form", ["prompt_logprobs", "echo"])
@@ -66,8 +67,8 @@ def test_texts_score_as_in_memory(form: str, start: bool) -> None:
         model = connect(server.name).checked_for(TEXTS)
         assert model.reading is not None
         assert (model.reading.form, model.info["start"]) == (form, "server" if start else "none")
-        for found, expected in zip(model.score(TEXTS), local.score(TEXTS), strict=True):
-            check_alike(found, expected)
+        for scored, expected in zip(model.score(TEXTS), local.score(TEXTS), strict=True):
+            check_alike(scored, expected)
         for pair, same in zip(model.score_pairs(PAIRS), local.score_pairs(PAIRS), strict=True):
             check_alike(pair.first, same.first)
             check_alike(pair.second, same.second)
@@ -79,19 +80,19 @@ def test_token_ids_score_as_in_memory(
 ) -> None:
     texts = [replace(request, prefix=prefix) for request in TEXTS]
     model = connect(server.name, tokenizer=tokenizer)
-    for found, expected in zip(model.score(texts), MODEL.score(texts), strict=True):
-        check_alike(found, expected)
+    for scored, expected in zip(model.score(texts), MODEL.score(texts), strict=True):
+        check_alike(scored, expected)
     assert all(isinstance(id, int) for id in server.asked[-1]["prompt"])
 
 
 def test_words_score_as_in_memory(server: OpenaiServing, tokenizer: str) -> None:
     asked = [NextToken(context="The nurse said that", words=(" he", " she"))]
-    (found,), (expected,) = (
+    (scored,), (expected,) = (
         connect(server.name, tokenizer=tokenizer).next_token(asked),
         MODEL.next_token(asked),
     )
-    assert found.logprobs == pytest.approx(expected.logprobs, abs=1e-4)
-    assert found.tokens == expected.tokens
+    assert scored.logprobs == pytest.approx(expected.logprobs, abs=1e-4)
+    assert scored.tokens == expected.tokens
 
 
 def test_the_likeliest_word_is_greedy(server: OpenaiServing) -> None:
@@ -105,6 +106,19 @@ def test_the_likeliest_word_is_greedy(server: OpenaiServing) -> None:
                 for text in (MODEL.tokenizer.decode([best]), "zz")
             ]
             assert [scored.greedy for scored in connect(each.name).score(asked)] == [True, False]
+
+
+def test_likeliest_tokens_that_are_not_told() -> None:
+    def drop(_: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        answer["choices"][0].get("logprobs", {}).pop("top_logprobs", None)
+        return answer
+
+    with serving_model(MODEL, prompt_logprobs=False) as server:
+        server.fault = drop
+        model = connect(server.name).checked_for(TEXTS)
+        assert len(model.score(TEXTS[1:])) == 1
+        with pytest.raises(ModelError, match=r"request 0 .* likeliest token in each place, which"):
+            model.score(TEXTS)
 
 
 def test_a_policy_without_the_servers_start_token() -> None:

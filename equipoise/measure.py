@@ -24,14 +24,13 @@ from equipoise.errors import DataError, ModelError, RecipeError, RequestError, n
 from equipoise.faultless import leave_out, lists_used, note_left_out, without_references
 from equipoise.inference.request_hash import hash_requests
 from equipoise.inference.scorer import (
-    ChecksFirst,
     CutsTexts,
     Rehearses,
     Scorer,
-    TakesTurns,
     WritesTexts,
     answer,
     has_it_write,
+    prepare,
 )
 from equipoise.installed import version_of
 from equipoise.instruments import grade
@@ -103,10 +102,7 @@ def measure(  # noqa: PLR0913
         outcomes, info = read_predictions(model, benchmark, name, split=split, examples=examples)
         outcomes = _finish_predicted(benchmark, examples, outcomes)
     else:
-        if isinstance(model, TakesTurns):
-            model = model.reading_as(benchmark.turn)
-        if isinstance(model, ChecksFirst):
-            model = model.checked_for([request for asks in requests for request in asks])
+        model = prepare(model, benchmark.turn, requests)
         info = dict(model.info)
         _check_questions(info, benchmark, name, requests)
         _refuse_learnt(model, benchmark, examples, requests)

@@ -151,6 +151,15 @@ class HoldsDialogues(Protocol):
         """
 
 
+def prepare(model: Scorer, reading: Reading, requests: Sequence[Sequence[Request]]) -> Scorer:
+    """The model as it is asked for a benchmark, and seen to answer it where that can be tried."""
+    if isinstance(model, TakesTurns):
+        model = model.reading_as(reading)
+    if isinstance(model, ChecksFirst):
+        model = model.checked_for([request for asks in requests for request in asks])
+    return model
+
+
 def has_it_write(asks: Sequence[Sequence[Request]]) -> bool:
     """Whether some request is for a text that the model writes."""
     return any(isinstance(request, Generation | Dialogue) for part in asks for request in part)

@@ -161,7 +161,7 @@ def _write(server: Server, request: Generation, *, extras: bool, chat: bool) -> 
     try:
         return read_written(server.ask(CHAT if chat else COMPLETIONS, body))
     except UnreadableError as error:
-        raise RequestError(0, f"must be answered with a text, but it {error}") from None
+        raise _no_text(server, f"must be answered with a text, but it {error}") from None
 
 
 def _no_text(server: Server, reason: str) -> ModelError:

@@ -124,10 +124,12 @@ def read_prompt(form: Form, answer: Any, prompt: str | Ids) -> PromptReading:
 def _read_prompt_logprobs(choice: Any, prompt: str | Ids) -> PromptReading:
     rows = choice.get("prompt_logprobs")
     if rows is None:
-        raise UnreadableError("drops prompt_logprobs without a word")
+        raise UnreadableError(f"drops prompt_logprobs without a word, got {rows} of them")
     named = choice.get("prompt_token_ids")
     if named is None and isinstance(prompt, str):
-        raise UnreadableError("gives prompt_logprobs without prompt_token_ids beside them")
+        raise UnreadableError(
+            f"gives prompt_logprobs without prompt_token_ids, got {named} of them"
+        )
     ids = tuple(int(number) for number in (prompt if named is None else named))
     if not isinstance(prompt, str) and ids != prompt:
         raise UnreadableError(f"reads {len(ids)} other tokens than the {len(prompt)} it is sent")
@@ -159,7 +161,7 @@ def read_token(answer: Any) -> tuple[str, float] | None:
 def _read_echo(choice: Any, usage: Any, prompt: str | Ids) -> PromptReading:
     listed = choice.get("logprobs")
     if not listed or not listed.get("token_logprobs"):
-        raise UnreadableError("answers without log-probabilities, though it is asked for them")
+        raise UnreadableError(f"drops logprobs without a word, got {listed} of them")
     texts = [str(text) for text in listed["tokens"]]
     values = [None if value is None else _to_logprob(value) for value in listed["token_logprobs"]]
     tops = listed.get("top_logprobs") or [None] * len(texts)
@@ -172,7 +174,8 @@ def _read_echo(choice: Any, usage: Any, prompt: str | Ids) -> PromptReading:
         raise UnreadableError(f"gives {len(values)} log-probabilities for {len(texts)} tokens")
     if count < 1 or (isinstance(prompt, str) and not _echoes(choice.get("text"), texts, prompt)):
         raise UnreadableError(
-            "gives log-probabilities of the tokens that it writes in place of the prompt's"
+            "gives log-probabilities of the tokens that it writes in place of the prompt's, of "
+            f"{''.join(texts)[:40]!r}"
         )
     best = [
         max([value, *map(_to_logprob, top.values())]) if top and value is not None else None

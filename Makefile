@@ -10,7 +10,7 @@ TORCH_INDEX ?=
 # Only what is imported is compiled, at its first import: to compile it all would take most of the time.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: demo real biasgym test thorough ability gguf judges embed scorers cluster extras browser \
+.PHONY: demo real biasgym test thorough ability gguf judges llama-cpp embed scorers cluster extras browser \
   examples packaged docs release lint types bench slow install clean
 
 install: $(VENV)/installed
@@ -40,7 +40,7 @@ biasgym: $(VENV)/with-gguf
 	$(BIN)/python examples/biasgym.py runs/biasgym
 
 # Tests start many processes: without bytecode each would compile the whole package anew.
-test thorough ability gguf judges embed scorers cluster extras browser examples packaged slow: export PYTHONDONTWRITEBYTECODE =
+test thorough ability gguf judges llama-cpp embed scorers cluster extras browser examples packaged slow: export PYTHONDONTWRITEBYTECODE =
 # Where there are more than two cores: make test PROCESSES=8. All tests of a file run in the same
 # process, which makes what they share once.
 PROCESSES ?= 2
@@ -70,6 +70,11 @@ JUDGES := tests/judge/test_served_model.py tests/judging/test_openai_form.py \
   tests/stats/test_corrected_mean.py
 judges: $(VENV)/with-judge,serving
 	$(BIN)/python -m pytest -m "$(QUICK_OR_THOROUGH)" $(JUDGES)
+
+# A real server that gives log-probabilities of prompts. It is built from source: some minutes.
+llama-cpp: $(VENV)/with-gguf
+	$(PIP) 'llama-cpp-python[server]==0.3.36'
+	$(BIN)/python -m pytest -m "$(QUICK_OR_THOROUGH)" tests/remote/test_llama_cpp.py
 
 # Vectors against sentence-transformers' own.
 EMBED := tests/loading/test_encoder.py \

@@ -19,6 +19,8 @@ from equipoise.judge.endpoint import Endpoint
 from equipoise.judge.model_judge import ModelJudge
 from equipoise.judging.endpoint_client import EndpointClient
 from equipoise.judging.texts import read_calibration
+from equipoise.loading.connect import connect
+from equipoise.records import Continuation, Generation
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("fastapi")
@@ -98,6 +100,19 @@ def test_a_chat_writes_text(address: str, folder: Path) -> None:
     text = client.chat(asked, 0.0, 0, max_tokens=5)
     assert isinstance(text, str)
     assert client.chat(asked, 0.0, 0, max_tokens=5) == text
+
+
+def test_it_writes_texts_and_its_dropped_log_probabilities_are_refused(
+    address: str, folder: Path
+) -> None:
+    name = f"openai:{address}/v1#{folder}"
+    asked = [Generation(context="An oak", max_tokens=4)]
+    model = connect(name).checked_for(asked)
+    assert model.writing is not None
+    assert not model.writing.extras  # it refuses what is not OpenAI's
+    assert isinstance(model.generate(asked, seed=0)[0], str)
+    with pytest.raises(ModelError, match="with echo it drops logprobs without a word"):
+        connect(name).checked_for([Continuation(context="An oak", continuation=" fell")])
 
 
 def test_what_it_does_not_serve_is_said(address: str, folder: Path) -> None:

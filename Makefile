@@ -10,8 +10,8 @@ TORCH_INDEX ?=
 # Only what is imported is compiled, at its first import: to compile it all would take most of the time.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: demo real biasgym test thorough ability gguf judges llama-cpp embed scorers cluster extras browser \
-  examples packaged docs release lint types bench slow install clean
+.PHONY: demo real biasgym test thorough ability gguf judges llama-cpp embed scorers cluster extras \
+  browser examples packaged docs release lint types bench slow install clean
 
 install: $(VENV)/installed
 

@@ -65,9 +65,14 @@ class LocalTokens:
         """The ids of a text."""
         return self.tokenize([Marked(text, 0, 0)])[0].ids
 
+    def prompt(self, text: str) -> Ids:
+        """The ids of a text behind the start token."""
+        start = self.start_id
+        return self.encode(text) if start is None else (start, *self.encode(text))
+
     def count(self, text: str) -> int:
         """Tokens of a text, a start token included."""
-        return len(self.encode(text)) + (self.start_id is not None)
+        return len(self.prompt(text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -237,6 +237,11 @@ class RemoteModel:
             )
             for request in requests
         ]
+        if self.local is not None and not chat:  # as in memory, behind the start token
+            prompts = [self.local.prompt(request.context) for request in requests]
+            bodies = [
+                {**body, "prompt": [*prompt]} for body, prompt in zip(bodies, prompts, strict=True)
+            ]
         answers = self.server.ask_all(CHAT if chat else COMPLETIONS, bodies, range(len(bodies)))
         return [_text(answer, number) for number, answer in enumerate(answers)]
 

@@ -138,6 +138,13 @@ def test_texts_are_written_as_in_memory(server: OpenaiServing) -> None:
     assert sum(body["prompt"] == "The cat" for body in server.asked[before:]) == 1
 
 
+def test_token_ids_are_written_on_as_in_memory(server: OpenaiServing, tokenizer: str) -> None:
+    asked = [Generation(context="The cat", max_tokens=4)]
+    assert connect(server.name, tokenizer=tokenizer).generate(asked, seed=0) == MODEL.generate(
+        asked, seed=0
+    )
+
+
 def test_samples_have_seeds_of_their_own(server: OpenaiServing) -> None:
     asked = [
         Generation(context="The cat", max_tokens=4, temperature=1.0, sample=sample)

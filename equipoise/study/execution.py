@@ -60,6 +60,7 @@ from equipoise.study.recipe import (
     Spec,
 )
 from equipoise.study.results import read_results, write_results
+from equipoise.study.server_content import server_options
 from equipoise.study.store import SHARD_SIZE, StepFiles, Store, StoredShards
 from equipoise.study.written_pairs import with_pairs
 from equipoise.supply.base import Supplier
@@ -176,7 +177,7 @@ class StepExecutor:
         if is_server(model.name):
             return DecisionServer.parse(model.name)
         if is_remote(model.name):
-            return connect(model.name, **model.server_options).keeping_in(replies)
+            return connect(model.name, **server_options(model)).keeping_in(replies)
         opened, chat = self.models.model(model, edit), model.chat_options
         return opened if chat is None else opened.in_chat(**chat)
 

@@ -103,13 +103,6 @@ class ModelSpec(Entry):
             return None
         return {key: value for key, value in asdict(self.chat).items() if value is not None}
 
-    @property
-    def server_options(self) -> Mapping[str, JSON]:
-        """What `connect` is given, with the chat and the start token of this entry."""
-        options, chat = dict(self.server), self.chat_options
-        options |= {} if self.start == "auto" else {"start": self.start}
-        return options if chat is None else {**options, "chat": True, **chat}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_CONFIG)
 class BenchmarkSpec(Spec):

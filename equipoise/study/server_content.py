@@ -8,6 +8,13 @@ from equipoise.remote.options import SCHEME, ServerOptions, is_remote, parse_nam
 from equipoise.study.recipe import ModelSpec
 
 
+def server_options(spec: ModelSpec) -> dict[str, JSON]:
+    """What `connect` is given, with the chat and the start token of the entry."""
+    options, chat = dict(spec.server), spec.chat_options
+    options |= {} if spec.start == "auto" else {"start": spec.start}
+    return options if chat is None else {**options, "chat": True, **chat}
+
+
 def server_content(spec: ModelSpec) -> dict[str, JSON] | None:
     """Its options, and a hash of the tokenizer's folder; None: the model is behind none.
 
@@ -20,7 +27,7 @@ def server_content(spec: ModelSpec) -> dict[str, JSON] | None:
             )
         return None
     parse_name(spec.name)
-    options = plugins.construct(ServerOptions, SCHEME, spec.server_options)
+    options = plugins.construct(ServerOptions, SCHEME, server_options(spec))
     content: dict[str, JSON] = plugins.options_of(options, transport=False)
     tokenizer = options.tokenizer
     return {**content, "content": None if tokenizer is None else content_of(tokenizer)}

@@ -150,7 +150,7 @@ class LanguageModel:
         config = self.module.config.get_text_config()
         # families have names of their own, as GPT-2's n_positions
         name = config.attribute_map.get("max_position_embeddings", "max_position_embeddings")
-        limit = config.to_dict().get(name, config.to_dict().get("max_seq_len"))  # MPT's
+        limit = vars(config).get(name, vars(config).get("max_seq_len"))  # MPT's
         if limit is None:
             return None
         # RoBERTa's kin number positions from behind the padding token: their table has a row for it

@@ -87,6 +87,9 @@ class RayExecutor:
 def _connect(address: str) -> None:
     # reports of use leave no machine unless the user switched them on
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not address:
+        # else its workers would wait for whatever else this machine does
+        os.environ.setdefault("RAY_worker_niceness", "0")
     if address and address != "auto":
         _check_answers(address)
     new: dict[str, Any] = {} if address else {"include_dashboard": False}

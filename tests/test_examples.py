@@ -122,9 +122,9 @@ def test_cluster(model: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     study = read_study(tmp_path / "run")
-    assert (study.planned, study.missing) == (12, ())
+    assert (study.planned, study.missing) == (14, ())
     assert {chapter.mitigation for chapter in study.chapters} == {"parity", "paper"}
-    assert done.stderr.count(", on ") == 12
+    assert done.stderr.count(" (process ") == 14
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -26,6 +26,7 @@ from equipoise.commands.export import export, report
 from equipoise.commands.flags import dashed, telling
 from equipoise.commands.inject import inject
 from equipoise.commands.judge import judge
+from equipoise.commands.launched import join_processes, launched, warn_once
 from equipoise.commands.locate import locate
 from equipoise.commands.measure import measure
 from equipoise.commands.merge import merge
@@ -40,7 +41,7 @@ from equipoise.commands.scorer import scorer
 from equipoise.commands.show import show
 from equipoise.errors import EquipoiseError
 from equipoise.plugin_files import slip_in_plugin
-from equipoise.progress.messages import say_stopped, warn
+from equipoise.progress.messages import say_stopped
 
 _STOPPED: Final = 130  # the exit status of a command that Ctrl-C ended
 
@@ -93,7 +94,13 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    with launched():
+        return _run_verb(arguments)
+
+
+def _run_verb(arguments: Sequence[str]) -> int:
     try:
+        join_processes(arguments)
         app(args=arguments, prog_name="equipoise")
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
@@ -101,13 +108,15 @@ def _run(arguments: Sequence[str]) -> int:
             say_stopped()
         return status
     except EquipoiseError as error:
-        warn(f"error: {' '.join(str(error).split())}")
+        warn_once(f"error: {' '.join(str(error).split())}")
         return 2
     except OSError as error:
-        warn(f"error: files must be there to be read and written, got: {error}; check the place")
+        warn_once(
+            f"error: files must be there to be read and written, got: {error}; check the place"
+        )
         return 2
     except MemoryError as error:
-        warn(f"error: this must fit into memory, got: {error}; ask for less at once")
+        warn_once(f"error: this must fit into memory, got: {error}; ask for less at once")
         return 2
     except KeyboardInterrupt:
         say_stopped()
@@ -116,6 +125,6 @@ def _run(arguments: Sequence[str]) -> int:
         slip = slip_in_plugin(error)
         if slip is None or os.environ.get("EQUIPOISE_TRACEBACK"):
             raise  # ours, with all that is known of it
-        warn(f"error: {' '.join(slip.split())}; EQUIPOISE_TRACEBACK=1 shows how it came there")
+        warn_once(f"error: {' '.join(slip.split())}; EQUIPOISE_TRACEBACK=1 shows how it came there")
         return 2
     return 0

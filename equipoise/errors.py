@@ -7,6 +7,7 @@
     ├── DataError     a data file or an example in it
     ├── ModelError    a model, an edit, or what it answered
     │   └── RequestError  a request that a model cannot answer, and which
+    ├── ProcessError  several processes that no longer work together
     └── StoreError    a result on disk
         └── PlaceError    the place itself: a full disk, a folder that may not be written to
 
@@ -57,6 +58,10 @@ class RequestError(ModelError):
         super().__init__(f"request {number} (counted from 0) {sentence}")
         self.number = number
         self.sentence = sentence
+
+
+class ProcessError(EquipoiseError):
+    """One of several processes has ended, hangs, or is not like the others: all must end."""
 
 
 class StoreError(EquipoiseError):

@@ -1,9 +1,16 @@
 """What is installed in this Python, read once: a file of every package is opened to find it out."""
 
+import platform
 import sys
 from functools import cache, lru_cache
 from importlib.metadata import EntryPoints, PackageNotFoundError, entry_points, version
 from pathlib import Path
+from typing import Final
+
+#: What numbers rest on.
+PACKAGES: Final = (
+    "equipoise", "torch", "transformers", "tokenizers", "peft", "numpy", "scipy",
+)  # fmt: skip
 
 
 @cache
@@ -13,6 +20,12 @@ def version_of(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+def environment() -> dict[str, str]:
+    """Versions of Python and of `PACKAGES` ("not installed" where missing), and the platform."""
+    versions = {"python": platform.python_version(), "platform": platform.platform()}
+    return versions | {name: version_of(name) for name in PACKAGES}
 
 
 def entry_points_of(group: str) -> EntryPoints:

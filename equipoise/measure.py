@@ -4,10 +4,10 @@
 into outcomes and the outcomes into estimates.
 """
 
-import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, cast
 
 import numpy as np
@@ -32,12 +32,13 @@ from equipoise.inference.scorer import (
     has_it_write,
     prepare,
 )
-from equipoise.installed import version_of
+from equipoise.installed import environment
 from equipoise.instruments import grade
 from equipoise.measurement_notes import notes_of
 from equipoise.null_references import note_nulls, nulls_of
 from equipoise.plugin_files import noticing_reads, unnamed_reads
 from equipoise.predictions import Predictions, read_predictions
+from equipoise.processes.together import check_alike, on_main
 from equipoise.records import (
     JSON,
     Decision,
@@ -53,9 +54,6 @@ from equipoise.stats.estimates import estimate_metrics
 from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS, add_groups
 from equipoise.stats.settings import ADDED_TOKENS, JUDGE, SCORERS
 from equipoise.stats.slicing import slices_of
-
-#: What numbers rest on.
-PACKAGES = ("equipoise", "torch", "transformers", "tokenizers", "peft", "numpy", "scipy")
 
 
 class Shards(Protocol):
@@ -94,9 +92,15 @@ def measure(  # noqa: PLR0913
     edit that was trained on an example, `ModelError` when the model cannot answer.
     """
     split, name = choose_split(benchmark, split), plugins.name_of(benchmark)
-    _check_draws(draws)
+    if not isinstance(draws, int | np.integer) or draws < 0:
+        raise RecipeError(f"draws must be a number from 0, got {draws!r}; 0 takes no intervals")
     with noticing_reads() as reads:
         examples, requests = choose_examples(benchmark, split=split, limit=limit, seed=seed)
+    examples_sha256 = hash_requests(examples, requests)
+    data = benchmark.files(split)
+    alike = {f"file {file.name}": file.sha256 for file in data}
+    alike |= {"model": model.identity, f"items of {name}": examples_sha256}
+    check_alike(alike, remedy="let all read the same files")
     variants, asked = 1, cast(Scorer | None, None)
     if isinstance(model, Predictions):
         outcomes, info = read_predictions(model, benchmark, name, split=split, examples=examples)
@@ -121,7 +125,6 @@ def measure(  # noqa: PLR0913
         outcomes = add_groups(outcomes, _related(benchmark, examples, model, info))
     if any(outcome.text is not None for outcome in outcomes):
         info |= _describe_instruments(benchmark)
-    data = benchmark.files(split)
     # the answers to an item after several prompts stand and fall together
     cluster = benchmark.cluster or (ITEM if variants > 1 else None)
     estimates = tuple(
@@ -140,10 +143,10 @@ def measure(  # noqa: PLR0913
         version=benchmark.version,
         options=plugins.options_of(benchmark, transport=False),
         split=split, seed=seed, draws=draws, limit=limit,
-        examples_sha256=hash_requests(examples, requests),
+        examples_sha256=examples_sha256,
         data=(*data, *lists_used(benchmark, name)),
         model_info=info,
-        environment=_environment(),
+        environment=environment(),
         cluster=cluster,
         estimates=estimates,
         outcomes=tuple(outcomes),
@@ -173,11 +176,6 @@ def _related(
         known = edit.get("aliases") if isinstance(edit, dict) else None
         aliases |= {k: str(v) for k, v in known.items()} if isinstance(known, dict) else {}
     return related_groups(benchmark, examples, model.trained_on, aliases)
-
-
-def _check_draws(draws: object) -> None:
-    if not isinstance(draws, int | np.integer) or draws < 0:
-        raise RecipeError(f"draws must be a number from 0, got {draws!r}; 0 takes no intervals")
 
 
 def choose_examples(
@@ -297,17 +295,32 @@ def _collect_outcomes(
     outcomes: list[Outcome] = []
     for number, start in enumerate(range(0, len(examples), size)):
         part, asks = examples[start : start + size], requests[start : start + size]
-        stored = None if shards is None else shards.read(number)
-        shard = [*(stored or [])]
-        for index, scorer in enumerate(scorers if stored is None else ()):
-            answers = _answers(scorer, benchmark, part, asks, seed=seed)
-            variant = str(index) if len(scorers) > 1 else None
-            shard += _build_outcomes(benchmark, part, asks, answers, variant=variant)
+        stored = None if shards is None else on_main(partial(shards.read, number))
         if stored is None:
-            shard = grade(benchmark, [*part] * len(scorers), shard)
-        if shards is not None and stored is None:
-            shards.write(number, shard)
-        outcomes += shard
+            answers = [_answers(scorer, benchmark, part, asks, seed=seed) for scorer in scorers]
+            # once for all processes: programs are run, judges asked and shards written here
+            finish = partial(_finish_shard, benchmark, part, asks, answers, shards, number)
+            stored = on_main(finish)
+        outcomes += stored
+    return outcomes
+
+
+def _finish_shard(
+    benchmark: AnyBenchmark,
+    examples: Sequence[Example],
+    requests: Sequence[Sequence[Request]],
+    answers: Sequence[Sequence[Response]],
+    shards: Shards | None,
+    number: int,
+) -> list[Outcome]:
+    """The graded outcomes of some examples, stored; `answers`: of each variant of the model."""
+    outcomes: list[Outcome] = []
+    for index, answered in enumerate(answers):
+        variant = str(index) if len(answers) > 1 else None
+        outcomes += _build_outcomes(benchmark, examples, requests, answered, variant=variant)
+    outcomes = grade(benchmark, [*examples] * len(answers), outcomes)
+    if shards is not None:
+        shards.write(number, outcomes)
     return outcomes
 
 
@@ -375,12 +388,6 @@ def _describe_instruments(benchmark: AnyBenchmark) -> dict[str, JSON]:
     if isinstance(benchmark, ScoresTexts):
         info[SCORERS] = [plugins.describe_instrument(scorer) for scorer in benchmark.scorers]
     return info
-
-
-def _environment() -> dict[str, str]:
-    """Versions of Python and of `PACKAGES` ("not installed" where missing), and the platform."""
-    versions = {"python": platform.python_version(), "platform": platform.platform()}
-    return versions | {name: version_of(name) for name in PACKAGES}
 
 
 def _join_layouts(info: Mapping[str, JSON], writing: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -21,7 +21,7 @@ _LOW = {
 }
 _PLUGINS = {"attribute", "benchmarks", "judge", "locate", "mitigate", "nulls", "supply"}
 _PLUGINS |= {"text_scorers"}
-_MODEL = {"models", "inference"}
+_MODEL = {"models", "inference", "processes"}
 #: Scorers that need nothing but the text: what benchmarks have by default.
 _SCORERS_OF_WORDS = ("distinct_n", "gender_polarity", "length", "register", "repetition")
 #: A room to what its files may import, beside their own room.
@@ -59,8 +59,9 @@ ALLOWED: dict[str, set[str]] = {
     "group_words": _LOW | {"data", "associations.countries"},
     "scenarios": _LOW | {"data", "group_words"},
     "exchange": _LOW | {"data", "group_words", "metrics.target_parts"},
-    "models": _LOW,
-    "inference": _LOW | {"models", "transport"},
+    "processes": {"errors"},
+    "models": _LOW | {"processes"},
+    "inference": _LOW | {"models", "processes", "transport"},
     "remote": _LOW | _MODEL | {"plugins", "recording", "transport"},
     "decoding": _LOW | _MODEL | {"group_words"},
     "edits": _LOW | _MODEL | {"decoding", "markdown", "plugins"},
@@ -119,6 +120,7 @@ ALLOWED: dict[str, set[str]] = {
     "faultless": _LOW | {"data.known_faults", "benchmarks.base", "stats"},
     "measure": _LOW
     | {
+        "processes",
         "faultless",
         "instruments",
         "measurement_notes",
@@ -251,6 +253,7 @@ NO_TORCH_FILES = {
     "planted/folder.py",
     "planted/mix_rows.py",
     "inference/scorer.py",
+    "processes/launch.py",
     "judge/base.py",
     "judge/lexicon.py",
     "training/sentence_similarity.py",

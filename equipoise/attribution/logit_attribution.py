@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.models.anatomy import blocks, final_norm
 from equipoise.models.device_copy import copy_to
 from equipoise.models.tokenization import Ids
+from equipoise.processes.together import gather
 
 #: Of the size of the parts (root of their summed squares): what rounding may leave of the sum.
 _TOLERANCE, _HALF_TOLERANCE = 1e-3, 5e-2
@@ -117,7 +119,7 @@ class HeadAttributor:
         order: list[int] = []
         with at_full_speed(model.module):
             for forward in forward_passes(
-                model, list(distinct), reads, task="heads", share_rows=True
+                model, list(distinct), reads, task="heads", share_rows=True, share=True
             ):
                 with forward.batches.retry_smaller():
                     states = self._run(forward.rows, forward.places, forward.layout)
@@ -125,10 +127,15 @@ class HeadAttributor:
                     for name, state in states.items():
                         kept.setdefault(name, []).append(state[chosen.to(state.device)].float())
                     order += forward.slots
+            parts = gather((order, {name: torch.cat(states) for name, states in kept.items()}))
             # of each text, the row in which its states came
-            came = {slot: place for place, slot in enumerate(order)}
+            came = {slot: place for place, slot in enumerate(chain(*(part[0] for part in parts)))}
             rows = torch.tensor([came[distinct[ids]] for ids in texts])
-            joined = {name: torch.cat(parts)[rows] for name, parts in kept.items()}
+            names = dict.fromkeys(name for _, states in parts for name in states)
+            joined = {
+                name: torch.cat([states[name] for _, states in parts if states])[rows]
+                for name in names
+            }
         numbers = range(len(self.parts))
         return LastStates(
             embedding=joined["embedding", 0],

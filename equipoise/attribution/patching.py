@@ -24,6 +24,7 @@ from equipoise.inference.forward import layout_of, pad
 from equipoise.models.anatomy import attention_output, base, blocks
 from equipoise.models.hooks import block_states, differentiable_states, frozen, replayed
 from equipoise.models.tokenization import Ids
+from equipoise.processes.together import join_rows
 
 Positions: TypeAlias = Literal["all", "last"]
 Effects: TypeAlias = NDArray[np.float64]  # [example, head]
@@ -60,7 +61,7 @@ class HeadPatcher:
             batch = self._batch(side, rows)
             values[rows] = _numbers(batch.read(self._hidden(batch)))
 
-        self._run(side.texts, run, states=1)
+        join_rows(values, self._run(side.texts, run, states=1, share=True))
         return values
 
     def changed(self, side: Side, heads: Sequence[int], replacement: "Replacement") -> Effects:
@@ -90,7 +91,7 @@ class HeadPatcher:
                     columns = [block * self.head_count + head for head in group]
                     effects[np.ix_(rows, columns)] = table.reshape(len(group), len(rows)).T
 
-        self._run(side.texts, run, states=1)
+        join_rows(effects, self._run(side.texts, run, states=1, share=True))
         return effects
 
     def estimate(self, side: Side, replacement: "Replacement") -> Effects:
@@ -118,7 +119,7 @@ class HeadPatcher:
                     effects[rows, start : start + self.head_count] = _numbers(table)
 
         # a graph keeps the states of every block
-        self._run(side.texts, run, states=len(self.blocks))
+        join_rows(effects, self._run(side.texts, run, states=len(self.blocks), share=True))
         return effects
 
     def zeros(self, batch: "_Batch") -> list[Tensor]:
@@ -218,10 +219,18 @@ class HeadPatcher:
         ends = real.sum(1) - 1
         return _Batch(tokens.to(device), real.to(device), ends.to(device), directions, biases, rows)
 
-    def _run(self, texts: Sequence[Ids], run: Callable[[list[int]], None], *, states: int) -> None:
-        """Run all texts in batches that fit memory; `states`: how many are kept of each token."""
+    def _run(
+        self,
+        texts: Sequence[Ids],
+        run: Callable[[list[int]], None],
+        *,
+        states: int,
+        share: bool = False,
+    ) -> list[int]:
+        """Run texts in batches that fit memory; `states`: how many are kept of each token."""
         company = [layout_of(self.model).company(len(ids)) for ids in texts]
-        run_in_batches(self.model, [len(ids) * states for ids in texts], run, company=company)
+        lengths = [len(ids) * states for ids in texts]
+        return run_in_batches(self.model, lengths, run, company=company, share=share)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

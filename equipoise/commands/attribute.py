@@ -8,6 +8,7 @@ import typer
 from equipoise import plugins
 from equipoise.commands import flags
 from equipoise.errors import RecipeError
+from equipoise.processes.launch import is_main_process
 
 if TYPE_CHECKING:
     from equipoise.attribute.base import Attributor
@@ -95,7 +96,8 @@ def attribute(  # noqa: PLR0913
     )
     named = {name: _build(name, options, strict=False) for name in others}
     attributed = attribute_rows(opened, (attributor, built), named, asked, out=out)
-    show(attributed, asked, html=html, figure=figure, as_json=as_json)
+    if is_main_process():
+        show(attributed, asked, html=html, figure=figure, as_json=as_json)
 
 
 def _source(train: Path | None, probes: Path | None, supply: str | None) -> str | None:

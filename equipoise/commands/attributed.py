@@ -18,6 +18,7 @@ from equipoise.commands.mitigate import checkpoints_of, describe_kept
 from equipoise.errors import EquipoiseError
 from equipoise.influence.score_files import scores_in
 from equipoise.mixes.overlap import at_hand, guard_of
+from equipoise.processes.launch import is_main_process
 from equipoise.progress.messages import when_stopped
 from equipoise.records import Supply
 from equipoise.stats.attribution_quality import QualitySettings, judge_attributions
@@ -113,7 +114,7 @@ def attribute_rows(
             except EquipoiseError as error:  # others are still compared
                 unavailable[other] = " ".join(str(error).split())
     result = _judge(model.identity, name, attributions, unavailable, asked)
-    if out is not None:
+    if out is not None and is_main_process():
         _write(out, result, asked)
         flags.say(f"scores and selected rows are in {out}")
         shutil.rmtree(checkpoints_of(out), ignore_errors=True)

@@ -17,6 +17,7 @@ from equipoise.commands.mitigate import (
     print_edit,
 )
 from equipoise.errors import RecipeError, StoreError
+from equipoise.processes.launch import is_main_process
 from equipoise.progress.messages import when_stopped
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def inject(  # noqa: PLR0913
             edits = built.fit_epochs(opened, api.build_supply(learnt), seed=seed)
             for edit in edits:
                 folder = epochs / str(edit.info.report["epoch"])
-                if not _is_saved(edit, folder):
+                if is_main_process() and not _is_saved(edit, folder):
                     edit.save(folder)
             return edits[int(str(edits[0].info.report["chosen_epoch"])) - 1]
         return api.mitigate(opened, built, supply=learnt, seed=seed)

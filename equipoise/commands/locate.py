@@ -12,6 +12,7 @@ import typer
 
 from equipoise import plugins
 from equipoise.commands import flags
+from equipoise.processes.launch import is_main_process
 
 if TYPE_CHECKING:
     from equipoise.conclusions import Ranking, RankStability, TopOverlap
@@ -86,6 +87,8 @@ def locate(  # noqa: PLR0913
     # a page shows how well rankings agree, also that nothing can be said of a single ranking
     if seeds == 1 and html is None:
         ranking = api.locate(opened, built, supply=learnt, seed=seed)
+        if not is_main_process():
+            return
         if figure is not None:
             flags.say(f"the figure is {write_heat_map(figure, [ranking], title=opened.identity)}")
         _print_ranking(ranking, as_json=as_json)
@@ -94,6 +97,8 @@ def locate(  # noqa: PLR0913
     # of a single seed all prompts, with and without a page
     each = sys.maxsize if seeds == 1 else sample or 100
     stability = api.stability(opened, built, supply=learnt, seeds=all_seeds, sample=each, top=top)
+    if not is_main_process():
+        return
     if figure is not None:
         written = write_heat_map(figure, stability.rankings, title=opened.identity)
         flags.say(f"the figure is {written}")

@@ -11,6 +11,7 @@ import typer
 from equipoise.commands import flags
 from equipoise.commands.measured import finish, print_measurement
 from equipoise.errors import RecipeError, nearest
+from equipoise.processes.launch import is_main_process, refuse_several_processes
 from equipoise.progress.messages import when_stopped
 
 if TYPE_CHECKING:
@@ -108,8 +109,11 @@ def measure(  # noqa: PLR0913
         if not as_json:  # at once, so that nothing is lost when a later benchmark fails
             print_measurement(measurements[-1], groups=groups, every=every)
         flags.say_faults(check_measurement(measurements[-1]))
-    finish(measurements, out=out, html=html, full=full, as_json=as_json, groups=groups, every=every)
-    kept.remove()
+    if is_main_process():
+        finish(
+            measurements, out=out, html=html, full=full, as_json=as_json, groups=groups, every=every
+        )
+        kept.remove()
 
 
 def _allow_code(options: "dict[str, flags.Options]", allowed: bool) -> "dict[str, flags.Options]":
@@ -313,12 +317,14 @@ def _find_elsewhere(
     from equipoise.predictions import Predictions
 
     if of_server is not None:
+        refuse_several_processes(f"a measurement of {model}, which is not in memory,")
         return [
             _connect(model, of_server, form, chat=chat, plain=plain, start=start, called=called)
         ]
     predicted = model.startswith("predictions:")
     if not (predicted or is_server(model)):
         return []
+    refuse_several_processes(f"a measurement of {model}, which is not in memory,")
     if chat or start != "auto" or called:
         raise RecipeError(f"{model} must be asked as it is; leave --chat, --start and --as out")
     return [Predictions.parse(model) if predicted else DecisionServer.parse(model)]

@@ -11,6 +11,7 @@ import typer
 from equipoise import plugins
 from equipoise.commands import flags
 from equipoise.errors import RecipeError
+from equipoise.processes.launch import is_main_process
 from equipoise.progress.messages import NOTHING_KEPT, when_stopped
 
 if TYPE_CHECKING:
@@ -109,7 +110,6 @@ def fit_and_save(fit: "Callable[[], Edit]", out: Path) -> "Edit | None":
 
     None in all processes but the main process, which saves.
     """
-    from equipoise.training.data_parallel import is_main_process
     from equipoise.training.resume import checkpoints_in
 
     checkpoints = checkpoints_of(out)

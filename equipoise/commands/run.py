@@ -10,6 +10,7 @@ import typer
 
 from equipoise.commands import flags
 from equipoise.commands.export import describe_study
+from equipoise.processes.launch import is_main_process
 from equipoise.progress.messages import NOTHING_KEPT, when_stopped
 
 if TYPE_CHECKING:
@@ -193,6 +194,7 @@ def _run_study(
 
     `planted_truth`: say what the instruments read against what was planted, as the demo does.
     """
+    from equipoise.processes.together import on_main
     from equipoise.study.plan import plan
     from equipoise.study.runner import run as run_plan
     from equipoise.study.store import Store
@@ -202,7 +204,7 @@ def _run_study(
     planned = plan(recipe)
     _say_left_out(planned)
     flags.hush()
-    store = Store.open(folder)
+    store = on_main(lambda: Store.open(folder))
     when_stopped(lambda: _describe_kept(planned, store))
     executor = None
     if on is not None:
@@ -213,6 +215,8 @@ def _run_study(
         planned, store, say=flags.say, device=device, batch_tokens=batch_size, executor=executor
     )
     failed = len(summary.failed)
+    if not is_main_process():
+        raise typer.Exit(code=int(failed > 0))
     flags.say(f"{summary.done} steps done, {summary.skipped} were done before, {failed} failed")
     study, page = _publish(store, planted_truth=planted_truth)
     if as_json:

@@ -15,6 +15,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.models.kernels import matmul_path
 from equipoise.models.quantization import count_parameters, number_format
 from equipoise.models.tokenization import Marked, Tokens, encode, tokenizer_sha256
+from equipoise.processes.together import join_rows
 from equipoise.records import JSON
 
 #: How logits become probabilities: over all labels (they exclude each other), or of each alone.
@@ -85,7 +86,8 @@ class SequenceClassifier(LanguageModel):
                 values[kept[row]] = numbers
 
         lengths = list(map(len, rows))
-        run_in_batches(self, lengths, run, company=lengths)
+        done = run_in_batches(self, lengths, run, company=lengths, share=True)
+        join_rows(values, [kept[row] for row in done])
         if not np.isfinite(values[kept]).all():
             raise ModelError(
                 f"{self.identity} must give finite probabilities, got {np.nan}; check its weights"

@@ -14,6 +14,7 @@ from equipoise.inference.prompting import before_text
 from equipoise.inference.scoring import the_prompt
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Ids, Marked, pad_token_id
+from equipoise.processes.together import join_rows
 from equipoise.records import Embedding
 
 
@@ -79,7 +80,7 @@ def _pool(
         for row, index in enumerate(batch):
             vectors[index] = hidden[row, pooled[index]].float().mean(0).cpu().numpy()
 
-    run_in_batches(model, list(map(len, rows)), run)
+    join_rows(vectors, run_in_batches(model, list(map(len, rows)), run, share=True))
     for index, vector in enumerate(vectors):
         if not np.isfinite(vector).all():
             raise RequestError(

@@ -28,6 +28,7 @@ from equipoise.inference.queries import LIKELIEST, Plan, Read
 from equipoise.models.device_copy import copy_to
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Ids
+from equipoise.processes.together import join_rows
 
 _CPU_TOKENS = 1_024  # per batch: on a processor more is no faster, and leaves its caches
 _CPU_LOGITS = 2**27  # elements per batch, at most
@@ -73,6 +74,7 @@ def read(
             reads,
             task=task,
             share_rows=share_rows,
+            share=True,
             most_places=most_logits // model.module.config.get_text_config().vocab_size,
         ):
             with forward.batches.retry_smaller():
@@ -82,11 +84,13 @@ def read(
                     torch.tensor(forward.tokens),
                 )
                 answered.append((forward.slots, read_and_total))
+    filled = [slot for slots, _ in answered for slot in slots]
     if answered:
-        slots, pairs = zip(*answered, strict=True)
         # a single transfer; not every device has float64
-        values, totals = torch.cat(pairs, dim=1).cpu().double()
-        logprobs[[slot for of_pass in slots for slot in of_pass]] = (values - totals).numpy()
+        pairs = torch.cat([of_pass for _, of_pass in answered], dim=1)
+        values, totals = pairs.cpu().double()
+        logprobs[filled] = (values - totals).numpy()
+    join_rows(logprobs, filled)
     answers = _by_plan(plans, texts, reads, logprobs)
     if not share_rows or np.isfinite(logprobs).all():
         return answers
@@ -159,11 +163,13 @@ def forward_passes(
     *,
     task: str,
     share_rows: bool,
+    share: bool = False,
     most_places: int | None = None,
 ) -> Iterator[ForwardPass]:
     """The passes that read distinct texts; as few as memory allows, longest rows first.
 
     `reads`: what is read of each text; answers have their slots in this order, text after text.
+    `share`: among processes that work together, who then hand each other the slots they have.
     `most_places`: positions read per pass; None: no limit. A pass that runs out of memory comes
     again as smaller passes.
     """
@@ -190,6 +196,7 @@ def forward_passes(
             reads=[len(distinct) for distinct in places],
             most_reads=most_places,
             company=[way.company(len(row)) for row in rows],
+            share=share,
             task=f"{model.identity}: {task}",
         )
         for batch in batches:

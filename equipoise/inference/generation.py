@@ -22,6 +22,7 @@ from equipoise.inference.token_choice import draw, refusal, restrict, settings_b
 from equipoise.models.kernels import fast_output_layer
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Ids, Marked, Tokens
+from equipoise.processes.together import merge
 from equipoise.records import Generation
 
 #: Per batch: weights are read once for all rows, so that more rows cost less each, up to a hundred.
@@ -70,7 +71,7 @@ def generate(model: LoadedModel, requests: Sequence[Generation], *, seed: int) -
         company.append(layout.company(len(longest) + request.max_tokens))
     if model.rehearsing:
         return [REHEARSED] * len(requests)
-    texts = [""] * len(requests)
+    texts: dict[int, str] = {}
 
     def run(batch: list[int]) -> None:
         # new writers, since a batch that ran out of memory is written again from its beginning
@@ -80,8 +81,8 @@ def generate(model: LoadedModel, requests: Sequence[Generation], *, seed: int) -
         for writer in writers:
             texts[writer.index] = _decode(model, writer, writer.written)
 
-    run_in_batches(model, needed, run, company=company, most_cpu_tokens=_CPU_TOKENS)
-    return texts
+    run_in_batches(model, needed, run, company=company, most_cpu_tokens=_CPU_TOKENS, share=True)
+    return [*merge(texts).values()]
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from equipoise.inference.queries import LIKELIEST, Plan, Query, Read
 from equipoise.models.decoding_rule import Context, DecodingRule
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Ids, Tokens
+from equipoise.processes.together import merge, own_share
 
 #: Contexts whose distributions are combined: the text's own first, start tokens included.
 Family: TypeAlias = tuple[Ids, ...]
@@ -62,6 +63,8 @@ def read_through_rule(
     if model.rehearsing:
         works = []
         answers = [[0.0 for query in plan for _ in query.reads] for plan in plans]
+    read_here: dict[int, list[float]] = {}
+    works = [works[index] for index in own_share([len(work.contexts) for work in works])]
     for part in _split_works(works, model.module.config.get_text_config().hidden_size):
         part_answers = _answer(model, rule, part, task=task, share_rows=True)
         for work, values in zip(part, part_answers, strict=True):
@@ -69,7 +72,9 @@ def read_through_rule(
                 # as in `engine.read`: a nan passes into other texts of the same row
                 (values,) = _answer(model, rule, [work], task=task, share_rows=False)
                 check_finite(values, work.index // texts_per_request)
-            answers[work.index] = values
+            read_here[work.index] = values
+    for index, values in merge(read_here).items():
+        answers[index] = values
     return answers
 
 

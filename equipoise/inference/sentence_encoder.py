@@ -21,6 +21,7 @@ from equipoise.inference.request_kinds import takes
 from equipoise.models.kernels import matmul_path
 from equipoise.models.quantization import count_parameters, number_format
 from equipoise.models.tokenization import Marked, encode, tokenizer_sha256
+from equipoise.processes.together import merge
 from equipoise.records import JSON, Embedding
 
 #: The ways to pool that sentence-transformers has, by its names.
@@ -96,15 +97,16 @@ class SentenceEncoder(LanguageModel):
 
         # texts of one length share a batch, so that no padding needs to be hidden
         lengths = list(map(len, rows))
-        run_in_batches(self, lengths, run, company=lengths)
-        for index, vector in sorted(vectors.items()):
+        run_in_batches(self, lengths, run, company=lengths, share=True)
+        vectors = merge(vectors)
+        for index, vector in vectors.items():
             if not np.isfinite(vector).all():
                 raise RequestError(
                     index,
                     f"must have a finite embedding, got {vector[~np.isfinite(vector)][0]} from "
                     f"{self.identity}; check the model's weights",
                 )
-        return np.stack([vectors[index] for index in range(len(rows))])
+        return np.stack([*vectors.values()])
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise refusal(self, "asked for words")

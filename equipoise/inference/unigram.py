@@ -14,6 +14,7 @@ from equipoise.inference.queries import Plan
 from equipoise.inference.scoring import mask_token_id
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Marked
+from equipoise.processes.together import sum_all
 
 _LOGITS: Final = 2**25  # elements at a time
 _MASKED: Final = 8  # about so many tokens of a text are masked, each in a pass of its own
@@ -32,10 +33,10 @@ def mean_prediction(model: LoadedModel, texts: Sequence[str]) -> NDArray[np.floa
     if not ids:
         raise RecipeError(f"a unigram must be averaged over texts, got {len(texts)}; give some")
     most = max(1, _LOGITS // model.module.config.get_text_config().vocab_size)
-    total, places = np.zeros(1), 0
+    total, places = np.zeros(model.module.config.get_text_config().vocab_size), 0
     with at_full_speed(model.module):
         for forward in forward_passes(
-            model, ids, reads, task="unigram", share_rows=True, most_places=most
+            model, ids, reads, task="unigram", share_rows=True, share=True, most_places=most
         ):
             with forward.batches.retry_smaller():
                 logits = logits_at(model.module, forward.rows, forward.places, forward.layout)
@@ -43,7 +44,8 @@ def mean_prediction(model: LoadedModel, texts: Sequence[str]) -> NDArray[np.floa
                 counts = np.bincount(forward.chosen, minlength=len(logits))
                 total = total + counts @ logits.float().softmax(-1).double().cpu().numpy()
                 places += len(forward.chosen)
-    return np.asarray(np.log(total / places))
+    total, counted = sum_all(total), sum_all(np.array([places]))
+    return np.asarray(np.log(total / counted))
 
 
 def _plans(model: LoadedModel, texts: Sequence[str]) -> list[Plan]:

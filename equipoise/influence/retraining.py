@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from equipoise.edits.edit import fingerprint
 from equipoise.errors import RecipeError, StoreError
 from equipoise.inference.language_model import LanguageModel
+from equipoise.processes.launch import is_main_process
 from equipoise.records import Continuation, Supply
 from equipoise.rows import Probe, TrainingRow, text_sha256
 from equipoise.training.learnable_rows import ChosenRows, rows_sha256
@@ -143,7 +144,7 @@ class Results:
                 record = json.loads(line)
                 self._known[record["name"]] = record["shown"]
                 whole += len(line)
-            if whole < len(content):
+            if whole < len(content) and is_main_process():
                 os.truncate(file, whole)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(
@@ -158,18 +159,22 @@ class Results:
         if name not in self._known:
             shown = compute()
             line = json.dumps({"name": name, "shown": shown}) + "\n"
-            try:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
-                with self._file.open("a", encoding="utf-8") as stream:
-                    stream.write(line)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-            except OSError as error:
-                raise StoreError(
-                    f"cannot write {self._file}: {error}; make room, and run again to go on"
-                ) from error
+            if is_main_process():
+                self._append(line)
             self._known[name] = shown
         return self._known[name]
+
+    def _append(self, line: str) -> None:
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with self._file.open("a", encoding="utf-8") as stream:
+                stream.write(line)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {self._file}: {error}; make room, and run again to go on"
+            ) from error
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from equipoise.errors import DataError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.influence.learnt_texts import LearntText, learnt_texts
 from equipoise.influence.score_files import ScoreFiles, WindowScores, window_key
+from equipoise.processes.together import alone
 from equipoise.progress.bars import counted
 from equipoise.rows import TrainingRow, blocks_of
 from equipoise.training.data_parallel import accelerator_for
@@ -70,7 +71,8 @@ def score_rows(
         key = window_key(ids[start:], [repr((row.text, row.messages)) for row in window])
         part = files.read(number, key)
         if part is None:
-            part = _score_window(window, score, tokenize, groups=len(files.groups))
+            with alone():  # other processes are at windows of their own
+                part = _score_window(window, score, tokenize, groups=len(files.groups))
             files.write(number, key, part)
         scores[start : len(ids)] = part.scores
         skipped |= part.skipped

@@ -26,6 +26,7 @@ from equipoise.models.anatomy import base, blocks, final_norm
 from equipoise.models.hooks import block_states
 from equipoise.models.kernels import exact_sum
 from equipoise.models.tokenization import pad_token_id
+from equipoise.processes.together import join_rows
 from equipoise.records import OPTIONS, Prompt
 from equipoise.training.next_token_logits import prompt_ids
 
@@ -131,7 +132,9 @@ class BlockInfluence(Locator):
                 turns[batch, block] = exact_sum(turn, counted).cpu().numpy()
 
         with block_states(parts) as states:
-            run_in_batches(model, list(map(len, ids)), run)
+            done = run_in_batches(model, list(map(len, ids)), run, share=True)
+        join_rows(turns, done)
+        join_rows(counts, done)
         if not counts.sum():
             raise RecipeError(
                 f"block_influence must have a token to read, got {len(ids)} prompts that have none "

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from equipoise.errors import ModelError
 from equipoise.model_editing.target_modules import Rows
-from equipoise.training.data_parallel import refuse_several_processes
+from equipoise.processes.launch import refuse_several_processes
 from equipoise.training.loop import Loss, Schedule, Trained, train
 
 Keys: TypeAlias = Float[Tensor, "row key"]

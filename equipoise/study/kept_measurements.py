@@ -13,6 +13,8 @@ from equipoise.errors import StoreError
 from equipoise.inference.scorer import Scorer
 from equipoise.measure import choose_split
 from equipoise.predictions import Predictions
+from equipoise.processes.launch import is_main_process
+from equipoise.processes.together import on_main
 from equipoise.records import JSON, Measurement
 from equipoise.remote.remote_model import RemoteModel
 from equipoise.study.contents import data_content, plugin_content
@@ -51,18 +53,14 @@ class KeptMeasurements:
             return api.measure(subject, benchmark, **asdict(settings))
         content = _measured_content(subject, benchmark, settings)
         place = self._folder(self.out) / key_of("measure", content)
-        if (place / FILE).is_file():
-            with suppress(StoreError):  # a file of it is broken
-                return read_results(place)[0]
-        shutil.rmtree(place, ignore_errors=True)
+        kept = on_main(lambda: _read(place))
+        if kept is not None:
+            return kept
         if isinstance(subject, RemoteModel):
             subject = subject.keeping_in(place.with_suffix(".jsonl"))
         measurement = api.measure(subject, benchmark, **asdict(settings))
-        try:
-            write_results(place, [measurement])
-        except StoreError:  # it can still be shown, and the results' own place may have room
-            with suppress(OSError):
-                place.parent.rmdir()
+        if is_main_process():
+            _write(place, measurement)
         return measurement
 
     def describe(self, count: int) -> str:
@@ -83,6 +81,23 @@ class KeptMeasurements:
     @staticmethod
     def _folder(out: Path) -> Path:
         return out.with_name(f".{out.name}.measured")
+
+
+def _read(place: Path) -> Measurement | None:
+    """The measurement that is kept in a folder; None, and no folder, where it is not whole."""
+    if (place / FILE).is_file():
+        with suppress(StoreError):  # a file of it is broken
+            return read_results(place)[0]
+    shutil.rmtree(place, ignore_errors=True)
+    return None
+
+
+def _write(place: Path, measurement: Measurement) -> None:
+    try:
+        write_results(place, [measurement])
+    except StoreError:  # it can still be shown, and the results' own place may have room
+        with suppress(OSError):
+            place.parent.rmdir()
 
 
 def _measured_content(

@@ -3,6 +3,10 @@
 Several processes may run the same plan over the same store: each step is done by the process that
 holds its lock. Killed at any moment, the same call resumes and ends with the same bytes.
 Where steps run is an `Executor`'s business: in this process, or in workers (room `executors`).
+
+Processes that torchrun started together do each step together: the main process decides, holds the
+lock and writes, all compute. A mistake that all of them meet leaves its step without a result, as
+ever; one that a single process meets ends the run.
 """
 
 import time
@@ -13,6 +17,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from equipoise.errors import EquipoiseError, PlaceError, RecipeError
+from equipoise.processes.launch import refuse_several_processes
+from equipoise.processes.together import on_main
 from equipoise.progress.messages import duration
 from equipoise.records import JSON
 from equipoise.study.execution import OpenModel, StepExecutor
@@ -20,7 +26,6 @@ from equipoise.study.plan import Plan, Step, without_failed
 from equipoise.study.step_runner import StepOutcome, StepRunner, record_failure
 from equipoise.study.store import Store
 from equipoise.study.timing import Timing
-from equipoise.training.data_parallel import refuse_several_processes
 
 _WAIT = 0.5  # seconds between two looks at what other processes do
 
@@ -86,10 +91,11 @@ def run(
     where steps run (`executors.choose.open_executor`), closed at the end; None: in this process.
     Raises `PlaceError` when the store cannot be written to; what is finished is kept.
     """
-    refuse_several_processes("a study, whose processes share steps through the store,")
+    if executor is not None:
+        refuse_several_processes("a study whose steps run in workers (--on)")
     steps = describe_steps(plan)
     # before any step: what a stopped run lacks is read from the plan
-    store.write_head({"recipe": dict(plan.resolved), "steps": [*steps]})
+    on_main(lambda: store.write_head({"recipe": dict(plan.resolved), "steps": [*steps]}))
     store = Store(folder=store.folder.absolute())
     schedule = _Schedule(
         plan=plan,
@@ -196,13 +202,11 @@ class _Schedule:
         if possible is None:
             lacking = next(need for need in step.needs if need.key in self.failed)
             self._fail(step, f"it needs '{lacking.title}', which has no result")
-        elif self.store.is_whole(possible.key):
+        elif on_main(lambda: self.store.is_whole(possible.key)):
             self.skipped += 1
             self.settled.add(step.key)
         else:
-            with self.store.lock(possible.key) as free:
-                pass
-            if not free:
+            if not on_main(lambda: self._is_free(possible.key)):
                 return False
             log_size = self.store.log_size(possible.key)
             started = _Started(step=step, possible=possible, log_size=log_size)
@@ -210,6 +214,10 @@ class _Schedule:
             lost = frozenset(need.key for need in step.needs if need.key in self.failed)
             started.future = executor.run(step, lost)
         return True
+
+    def _is_free(self, key: str) -> bool:
+        with self.store.lock(key) as free:
+            return free
 
     def _look_for_begin(self, started: _Started) -> None:
         if not started.announced:

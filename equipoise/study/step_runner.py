@@ -3,10 +3,13 @@
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
-from equipoise.errors import PlaceError
+from equipoise.errors import PlaceError, ProcessError
+from equipoise.processes.launch import is_main_process
+from equipoise.processes.together import agree_on_failure, on_main
 from equipoise.records import JSON
 from equipoise.study.execution import StepExecutor
 from equipoise.study.peak_memory import peak_memory
@@ -39,17 +42,17 @@ class StepRunner:
 
     def run(self, step: Step) -> StepOutcome:
         """Do a step that no other process does. Raises `PlaceError` where it cannot be stored."""
-        with self.store.lock(step.key) as mine:
-            if not mine:
+        with ExitStack() as held:  # by the main process, for all that work together
+            if not on_main(lambda: held.enter_context(self.store.lock(step.key))):
                 return StepOutcome(state="busy")
-            if self.store.is_whole(step.key):  # another process may have done it by now
+            if on_main(lambda: self.store.is_whole(step.key)):  # another process may have done it by now
                 return StepOutcome(state="skipped")
             self.begin(step)
             return self._compute(step)
 
     def _compute(self, step: Step) -> StepOutcome:
         fault = self.store.fault(step.key)
-        broken = "" if self.store.set_aside(step.key) is None else str(fault)
+        broken = on_main(lambda: "" if self.store.set_aside(step.key) is None else str(fault))
         began = time.monotonic()
         # what a killed run left, from which the step goes on
         resumed: dict[str, JSON] = {"resumed": True} if self.store.part(step.key).exists() else {}
@@ -57,20 +60,24 @@ class StepRunner:
             with peak_memory() as peak:
                 files = self.executor.run(step)
                 what: dict[str, JSON] = {"title": step.title, "content": dict(step.content)}
-                self.store.write_step(step.key, what, files)
+                on_main(lambda: str(self.store.write_step(step.key, what, files)))
         # the disk is full or gone: every step to come would be computed and lost
-        except PlaceError:
+        except (PlaceError, ProcessError):
             raise
         except Exception as error:  # whatever a model or a plug-in raises: the other steps continue
             why = " ".join(str(error).split()) or type(error).__name__
+            agree_on_failure(why)
             record_failure(self.store, step, why, traceback.format_exc())
             return StepOutcome(state="failed", why=why, set_aside=broken)
         seconds = round(time.monotonic() - began, 3)
-        self.store.log("done", step=step.key, seconds=seconds, **resumed, **peak)
+        if is_main_process():
+            self.store.log("done", step=step.key, seconds=seconds, **resumed, **peak)
         return StepOutcome(state="done", seconds=seconds, set_aside=broken)
 
 
 def record_failure(store: Store, step: Step, why: str, text: str | None = None) -> None:
     """Keep why a step has no result; `text`: its traceback."""
+    if not is_main_process():
+        return
     store.write_failure(step.key, Missing(what=step.title, why=why, traceback=text))
     store.log("failed", step=step.key, why=why)

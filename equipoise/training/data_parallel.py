@@ -17,7 +17,6 @@ Gradient accumulation is done in the same place: each process runs its examples 
 examples, at the memory of a part; the price is a second forward pass.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -62,20 +61,6 @@ def accelerator_for(device: torch.device, *, bf16: bool) -> Accelerator:
             f"'{accelerator.device}'"
         )
     return accelerator
-
-
-def is_main_process() -> bool:
-    """Whether this process writes files: False in all but the first of several."""
-    return int(os.environ.get("RANK", "0")) == 0  # torchrun and accelerate set it
-
-
-def refuse_several_processes(what: str) -> None:
-    """Raise `RecipeError` if several processes were started together for `what`."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count > 1:
-        raise RecipeError(
-            f"{what} must run in a single process, got {count}; start it without a launcher"
-        )
 
 
 @contextmanager

@@ -18,9 +18,9 @@ from safetensors.torch import save_file
 from equipoise import plugins
 from equipoise.mitigate.base import Mitigation
 from equipoise.models import kernels
+from equipoise.processes.launch import is_main_process
 from equipoise.records import Prompt, Supply
 from equipoise.training import loop, pronoun_training
-from equipoise.training.data_parallel import is_main_process
 from equipoise.training.resume import checkpoints_in
 
 JOBS = ("cook", "guard", "clerk", "pilot", "baker", "judge", "maid")

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from equipoise.errors import RecipeError
+from equipoise.processes.launch import refuse_several_processes
 from equipoise.testing import tiny_model
 from equipoise.training.data_parallel import (
-    refuse_several_processes,
     shared_forward,
     sharing_forward_passes,
 )

@@ -1,0 +1,99 @@
+"""Two processes answer what one answers, to the bit; and none waits for one that has ended."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_folder import save_tiny
+
+from equipoise.processes.together import gather, is_sharing, join, merge, on_main, own_share
+
+from .work import answer_all, measure, wait_in_vain
+
+Together = Callable[..., list[int | None]]
+PAIRS = (
+    "stereotype,antistereotype,axis\nThe old cook.,The young cook.,age\nOld men.,Young men.,age\n"
+)
+
+
+def said(folder: Path, count: int) -> list[dict[str, Any]]:
+    return [json.loads((folder / f"{count}-{index}.json").read_text()) for index in range(count)]
+
+
+def test_alone_nothing_is_shared() -> None:
+    join()
+    assert not is_sharing()
+    assert own_share([3, 1, 2]) == [0, 1, 2]
+    assert gather("x") == ["x"]
+    assert merge({1: "b", 0: "a"}) == {0: "a", 1: "b"}
+    assert on_main(lambda: 3) == 3
+
+
+@pytest.mark.thorough
+def test_several_processes_answer_as_one(together: Together, tmp_path: Path) -> None:
+    assert together(answer_all, str(tmp_path), count=1) == [0]
+    assert together(answer_all, str(tmp_path), count=2) == [0, 0]
+    (alone,), both = said(tmp_path, 1), said(tmp_path, 2)
+    for results in both:
+        for name in ("score", "infill", "generate", "embed", "locate"):
+            assert results[name] == alone[name]  # to the bit: batches are the same
+        for name in ("ruled", "unigram"):
+            assert results[name] == pytest.approx(alone[name], rel=1e-6)
+        assert results["on main"] == [0, False]
+        assert results["rows"][:2] == [0, 1]
+        assert results["raised"] == [
+            ["ModelError", "no model"],
+            [results["raised"][1][0], "request 3 (counted from 0) is bad"],
+        ]
+        assert results["same"] == results["all fail"] == []
+        assert results["other"] == [
+            "ProcessError",
+            "all 2 processes must have the same file, process 0 has '0' and process 1 '1'; copy it",
+        ]
+    passes = [results["passes"] for results in both]
+    assert sum(passes) == alone["passes"]
+    assert max(passes) <= 0.7 * alone["passes"]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("how", "statuses", "sentence"),
+    [
+        ("alone", (2, 2), "process 1: error: the weights must be there"),
+        ("killed", (2, None), "error: all processes must go on together, another has ended"),
+        ("other file", (2, 2), "must have the same file pairs.csv, process 0 has"),
+        ("not at all", (0, 0), ""),
+    ],
+)
+def test_a_failure_of_one_ends_all_with_a_sentence(
+    together: Together,
+    tmp_path: Path,
+    how: str,
+    statuses: tuple[int | None, ...],
+    sentence: str,
+) -> None:
+    save_tiny(tmp_path / "tiny")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "tiny").symlink_to(tmp_path / "tiny")
+    (tmp_path / "pairs.csv").write_text(PAIRS)
+    (tmp_path / "other" / "pairs.csv").write_text(PAIRS.replace("cook", "clerk"))
+    command = "measure tiny pairs --set pairs.file=pairs.csv --draws 0 --no-nulls --out new"
+    codes = together(measure, str(tmp_path), how, after=(command.split(),))
+    assert codes == [0, -9] if how == "killed" else codes == [0, 0]
+    files = [tmp_path / f"2-{index}.json" for index in range(2)]
+    results = [json.loads(file.read_text()) if file.exists() else {} for file in files]
+    assert tuple(result.get("status") for result in results) == statuses
+    errors = [result["err"] for result in results if "error:" in result.get("err", "")]
+    assert len(errors) == (1 if sentence else 0)
+    assert sentence in "".join(errors)
+    assert (tmp_path / "new").exists() == (how == "not at all")
+    assert bool(results[0]["out"]) == (how == "not at all")
+    assert not results[1].get("out")
+
+
+@pytest.mark.thorough
+def test_one_that_hangs_is_not_waited_for_for_ever(together: Together, tmp_path: Path) -> None:
+    assert together(wait_in_vain, str(tmp_path)) == [0, 0]
+    assert "another has ended or hangs" in (tmp_path / "said").read_text()

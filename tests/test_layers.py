@@ -254,6 +254,7 @@ NO_TORCH_FILES = {
     "planted/mix_rows.py",
     "inference/scorer.py",
     "processes/launch.py",
+    "processes/together.py",
     "judge/base.py",
     "judge/lexicon.py",
     "training/sentence_similarity.py",

@@ -24,7 +24,7 @@ from equipoise.inference.forward import layout_of, pad
 from equipoise.models.anatomy import attention_output, base, blocks
 from equipoise.models.hooks import block_states, differentiable_states, frozen, replayed
 from equipoise.models.tokenization import Ids
-from equipoise.processes.together import join_rows
+from equipoise.processes.torch_group import join_rows
 
 Positions: TypeAlias = Literal["all", "last"]
 Effects: TypeAlias = NDArray[np.float64]  # [example, head]

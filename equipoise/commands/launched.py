@@ -21,7 +21,7 @@ def launched() -> Iterator[None]:
     if process_count() == 1:
         yield
         return
-    from equipoise.processes.together import leave
+    from equipoise.processes.torch_group import leave
 
     try:
         if is_main_process():
@@ -47,7 +47,8 @@ def join_processes(arguments: Sequence[str]) -> None:
             f"{process_count()}; start it without a launcher"
         )
     from equipoise.models.kernels import float32_matmul
-    from equipoise.processes.together import check_alike, join
+    from equipoise.processes.together import check_alike
+    from equipoise.processes.torch_group import join
 
     join()
     alike = environment() | {"command": " ".join(arguments)}

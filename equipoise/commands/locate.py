@@ -87,9 +87,7 @@ def locate(  # noqa: PLR0913
     # a page shows how well rankings agree, also that nothing can be said of a single ranking
     if seeds == 1 and html is None:
         ranking = api.locate(opened, built, supply=learnt, seed=seed)
-        if not is_main_process():
-            return
-        if figure is not None:
+        if figure is not None and is_main_process():
             flags.say(f"the figure is {write_heat_map(figure, [ranking], title=opened.identity)}")
         _print_ranking(ranking, as_json=as_json)
         return
@@ -97,12 +95,10 @@ def locate(  # noqa: PLR0913
     # of a single seed all prompts, with and without a page
     each = sys.maxsize if seeds == 1 else sample or 100
     stability = api.stability(opened, built, supply=learnt, seeds=all_seeds, sample=each, top=top)
-    if not is_main_process():
-        return
-    if figure is not None:
+    if figure is not None and is_main_process():
         written = write_heat_map(figure, stability.rankings, title=opened.identity)
         flags.say(f"the figure is {written}")
-    if html is not None:
+    if html is not None and is_main_process():
         located = Located(model=opened.identity, locator=locator, stability=stability)
         title = f"{locator} on {opened.identity}"
         page = write_study_page(html, Study(title=title, recipe={}, located=(located,)))

@@ -11,7 +11,7 @@ import typer
 from equipoise.commands import flags
 from equipoise.commands.measured import finish, print_measurement
 from equipoise.errors import RecipeError, nearest
-from equipoise.processes.launch import is_main_process, refuse_several_processes
+from equipoise.processes.launch import refuse_several_processes
 from equipoise.progress.messages import when_stopped
 
 if TYPE_CHECKING:
@@ -109,11 +109,8 @@ def measure(  # noqa: PLR0913
         if not as_json:  # at once, so that nothing is lost when a later benchmark fails
             print_measurement(measurements[-1], groups=groups, every=every)
         flags.say_faults(check_measurement(measurements[-1]))
-    if is_main_process():
-        finish(
-            measurements, out=out, html=html, full=full, as_json=as_json, groups=groups, every=every
-        )
-        kept.remove()
+    finish(measurements, out=out, html=html, full=full, as_json=as_json, groups=groups, every=every)
+    kept.remove()
 
 
 def _allow_code(options: "dict[str, flags.Options]", allowed: bool) -> "dict[str, flags.Options]":

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equipoise.commands import flags
+from equipoise.processes.launch import is_main_process
 
 if TYPE_CHECKING:
     from equipoise.records import Measurement
@@ -38,7 +39,9 @@ def finish(
     groups: bool,
     every: bool,
 ) -> None:
-    """Keep the results, write their page, and print the answer, or all as JSON."""
+    """Keep the results, write their page, and print the answer, or all as JSON; once for all."""
+    if not is_main_process():
+        return
     from equipoise.study.results import results_document, to_json, write_results
 
     if out is not None:

@@ -15,7 +15,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.models.kernels import matmul_path
 from equipoise.models.quantization import count_parameters, number_format
 from equipoise.models.tokenization import Marked, Tokens, encode, tokenizer_sha256
-from equipoise.processes.together import join_rows
+from equipoise.processes.torch_group import join_rows
 from equipoise.records import JSON
 
 #: How logits become probabilities: over all labels (they exclude each other), or of each alone.

@@ -14,7 +14,7 @@ from equipoise.inference.prompting import before_text
 from equipoise.inference.scoring import the_prompt
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Ids, Marked, pad_token_id
-from equipoise.processes.together import join_rows
+from equipoise.processes.torch_group import join_rows
 from equipoise.records import Embedding
 
 

@@ -28,7 +28,7 @@ from equipoise.inference.queries import LIKELIEST, Plan, Read
 from equipoise.models.device_copy import copy_to
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Ids
-from equipoise.processes.together import join_rows
+from equipoise.processes.torch_group import join_rows
 
 _CPU_TOKENS = 1_024  # per batch: on a processor more is no faster, and leaves its caches
 _CPU_LOGITS = 2**27  # elements per batch, at most

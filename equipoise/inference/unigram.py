@@ -14,7 +14,7 @@ from equipoise.inference.queries import Plan
 from equipoise.inference.scoring import mask_token_id
 from equipoise.models.loaded_model import LoadedModel
 from equipoise.models.tokenization import Marked
-from equipoise.processes.together import sum_all
+from equipoise.processes.torch_group import sum_all
 
 _LOGITS: Final = 2**25  # elements at a time
 _MASKED: Final = 8  # about so many tokens of a text are masked, each in a pass of its own

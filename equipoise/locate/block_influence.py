@@ -26,7 +26,7 @@ from equipoise.models.anatomy import base, blocks, final_norm
 from equipoise.models.hooks import block_states
 from equipoise.models.kernels import exact_sum
 from equipoise.models.tokenization import pad_token_id
-from equipoise.processes.together import join_rows
+from equipoise.processes.torch_group import join_rows
 from equipoise.records import OPTIONS, Prompt
 from equipoise.training.next_token_logits import prompt_ids
 

@@ -75,7 +75,7 @@ class KeptMeasurements:
 
     def remove(self) -> None:
         """Remove what was kept: it is in the results."""
-        if self.out is not None:
+        if self.out is not None and is_main_process():
             shutil.rmtree(self._folder(self.out), ignore_errors=True)
 
     @staticmethod

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from tiny_folder import save_tiny
 
-from equipoise.processes.together import gather, is_sharing, join, merge, on_main, own_share
+from equipoise.processes.together import gather, merge, on_main, own_share, sharing
+from equipoise.processes.torch_group import join
 
 from .work import answer_all, measure, wait_in_vain
 
@@ -24,7 +25,7 @@ def said(folder: Path, count: int) -> list[dict[str, Any]]:
 
 def test_alone_nothing_is_shared() -> None:
     join()
-    assert not is_sharing()
+    assert sharing() is None
     assert own_share([3, 1, 2]) == [0, 1, 2]
     assert gather("x") == ["x"]
     assert merge({1: "b", 0: "a"}) == {0: "a", 1: "b"}

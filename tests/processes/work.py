@@ -20,7 +20,7 @@ from equipoise.decoding.word_weights_rule import WordWeights
 from equipoise.errors import EquipoiseError, ModelError, ProcessError, RequestError
 from equipoise.inference import engine
 from equipoise.models import kernels
-from equipoise.processes import together
+from equipoise.processes import together, torch_group
 from equipoise.records import Continuation, Embedding, Generation, Infill, Prompt, Supply
 from equipoise.testing import tiny_model
 
@@ -55,7 +55,7 @@ def as_process(index: int, count: int, port: int) -> None:
 def answer_all(folder: str, index: int, count: int, port: int) -> None:
     """Answers of every kind, to FOLDER/COUNT-INDEX.json."""
     as_process(index, count, port)
-    together.join()
+    torch_group.join()
     passes: list[int] = []
     logits_at = engine.logits_at
 
@@ -67,7 +67,7 @@ def answer_all(folder: str, index: int, count: int, port: int) -> None:
     results = answers()
     results["passes"] = len(passes)
     results |= meetings(index) if count > 1 else {}
-    together.leave()
+    torch_group.leave()
     Path(folder, f"{count}-{index}.json").write_text(json.dumps(results))
 
 
@@ -99,10 +99,10 @@ def answers() -> dict[str, Any]:
 
 def meetings(index: int) -> dict[str, Any]:
     """What processes tell each other, and how they find out that they are not alike."""
-    once = together.on_main(lambda: [index, together.is_sharing()])
+    once = together.on_main(lambda: [index, together.sharing() is not None])
     values = np.full(3, np.nan)
     values[index] = index
-    together.join_rows(values, [index])
+    torch_group.join_rows(values, [index])
     return {
         "on main": once,
         "rows": values.tolist(),
@@ -156,8 +156,8 @@ def wait_in_vain(folder: str, index: int, count: int, port: int) -> None:
     """The other process does not come to the exchange, and does not end either."""
     as_process(index, count, port)
     together.TIME_OUT = timedelta(seconds=1)  # type: ignore[misc]
-    together.join()
-    store = together._group.store  # type: ignore[union-attr]
+    torch_group.join()
+    store = together.joined().store  # type: ignore[union-attr]
     if index == 0:  # it holds the store, and must outlive the other
         store.wait(["done"], timedelta(seconds=60))
         return

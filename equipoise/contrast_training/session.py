@@ -80,6 +80,8 @@ class AdapterOptions:
     max_gradient: Annotated[float, Field(ge=0)] = 1.0
     #: texts of a forward pass, of which a step has several; less memory, more time; 0: all of it
     micro_batch: Annotated[int, Field(ge=0)] = 0
+    #: a block's activations are computed again when its gradient is due: less memory, more time
+    gradient_checkpointing: bool = False
     bf16: bool = False  # compute in bfloat16; the adapter is float32 in any case
     #: tokens; an example with a longer text is left out, nothing is cut
     longest: Annotated[int, Field(ge=2)] = 100
@@ -126,6 +128,7 @@ class AdapterOptions:
             weight_decay=self.weight_decay,
             max_gradient=self.max_gradient,
             micro_batch=self.micro_batch,
+            gradient_checkpointing=self.gradient_checkpointing,
             bf16=self.bf16,
             warmup=min(self.warmup, self.steps),
             horizon=math.ceil(1.2 * self.steps),

@@ -32,7 +32,7 @@ from equipoise.model_editing.values import ValueSettings, optimize_values
 from equipoise.models.anatomy import blocks
 from equipoise.models.quantization import refuse_quantized
 from equipoise.records import JSON, OPTIONS, ModelKind, Supply
-from equipoise.training.loop import check_weights
+from equipoise.training.weight_checks import check_weights
 
 _DEPTH = (21 / 32, 30 / 32)  # of LLaMA-7B's 32 blocks the paper takes 21 to 29
 _SMALLEST = 1e-6  # singular value of a basis: partial least squares gives orthonormal weights

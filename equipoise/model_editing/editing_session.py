@@ -35,7 +35,7 @@ from equipoise.plugins import ReadsFiles, name_of
 from equipoise.progress.bars import progress
 from equipoise.records import JSON, OPTIONS, Generation, NextToken, Supply
 from equipoise.rows import text_sha256
-from equipoise.training.loop import check_weights
+from equipoise.training.weight_checks import check_weights
 
 _SAMPLED_TOKENS = 64  # of each text that the model writes for its own covariance
 _SAMPLED_TEXTS = 512

@@ -26,6 +26,7 @@ from equipoise.training.data_parallel import (
     sharing_forward_passes,
     sum_gradients,
 )
+from equipoise.training.gradient_checkpointing import recomputing_blocks
 from equipoise.training.loss_curves import extend_parts, part_values, recording_parts
 from equipoise.training.restoring import autocast_forward, only_trainable
 from equipoise.training.resume import (
@@ -36,6 +37,7 @@ from equipoise.training.resume import (
     training_key,
     write_checkpoint,
 )
+from equipoise.training.weight_checks import check_adapter_gradients, check_norm, check_weights
 
 Rows: TypeAlias = Int[Tensor, " row"]
 #: (module, numbers of the examples in this batch, step from 0) → a scalar to minimize.
@@ -58,6 +60,7 @@ class Schedule:
     weight_decay: float = 0.0  # > 0: AdamW
     max_gradient: float = 0.0  # clip the gradient's norm to this; 0: never
     micro_batch: int = 0  # examples of a forward pass, of which a step has several; 0: all of it
+    gradient_checkpointing: bool = False  # a block's activations are computed again when needed
     bf16: bool = False  # compute in bfloat16; weights in training are float32 in any case
     dropout: bool = False  # off, so that cached activations equal a full forward
     warmup: int = 0  # steps over which the rate rises to its full height
@@ -169,6 +172,8 @@ def train(
         )
         schedule = replace(schedule, bf16=schedule.bf16 or mixed)
         training = _Training(module, parameters, schedule, monitor, key)
+        if schedule.gradient_checkpointing:
+            stack.enter_context(recomputing_blocks(module))
         if mixed:  # for what a monitor evaluates, too
             stack.enter_context(autocast_forward(module, training.accelerator))
         training.resume()
@@ -223,32 +228,6 @@ def train(
     )
 
 
-def check_weights(
-    weights: Mapping[str, Tensor],
-    before: Mapping[str, Tensor],
-    *,
-    rates: str,
-    when: str = "after training",
-) -> None:
-    """Raise `ModelError` for new weights that are not finite, or all as before in their own dtype.
-
-    `rates`: what to raise or lower, with its value.
-    """
-    for name, value in weights.items():
-        _check_norm(name, value, f"{when} weights must", f"lower {rates}")
-    if all(torch.equal(value, before[name].cpu()) for name, value in weights.items()):
-        raise ModelError(
-            f"training must change weights, all {len(weights)} are as before in their own dtype; "
-            f"raise {rates} or load as float32"
-        )
-
-
-def _check_norm(name: str, value: Tensor, must: str, remedy: str) -> None:
-    """Raise `ModelError` unless the norm is finite in float32: beyond, no matmul is."""
-    if not math.isfinite(norm := float(torch.linalg.vector_norm(value.float()))):
-        raise ModelError(f"{must} have a finite norm, that of '{name}' is {norm}; {remedy}")
-
-
 @dataclass
 class _Training:
     """Parameters, optimizer and measurements after some steps."""
@@ -300,6 +279,8 @@ class _Training:
                 )
             self.accelerator.backward(value)  # which may run parts of the forward pass again
         sum_gradients(self.accelerator, self.parameters.values())
+        if self.schedule.gradient_checkpointing and step == 1:
+            check_adapter_gradients(self.parameters, step)
         if self.schedule.max_gradient > 0:
             norm = clip_grad_norm_(self.parameters.values(), self.schedule.max_gradient)
         else:
@@ -314,7 +295,7 @@ class _Training:
     def check_finite(self, step: int) -> None:
         """No weights that a gradient has spoilt are evaluated or written."""
         for name, value in self.values().items():
-            _check_norm(name, value, f"step {step}: weights must", self._remedy)
+            check_norm(name, value, f"step {step}: weights must", self._remedy)
 
     def check_outcome(self, step: int, rows: Rows, loss: Loss) -> None:
         """The weights as they are give the last step's batch a finite loss.

@@ -42,6 +42,8 @@ class PronounOptions:
     batch_size: Annotated[int, Field(ge=1)] = 32  # prompts per step
     #: prompts of a forward pass, of which a step has several; less memory, more time; 0: all of it
     micro_batch: Annotated[int, Field(ge=0)] = 0
+    #: a block's activations are computed again when its gradient is due: less memory, more time
+    gradient_checkpointing: bool = False
     bf16: bool = False  # compute in bfloat16; weights in training are float32 in any case
 
     @model_validator(mode="after")
@@ -144,6 +146,7 @@ def train_on_prompts(
             batch_size=method.batch_size,
             seed=seed,
             micro_batch=method.micro_batch,
+            gradient_checkpointing=method.gradient_checkpointing,
             bf16=method.bf16,
         ),
         key=f"{model.identity} {method} {words} {texts}",

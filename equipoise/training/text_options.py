@@ -52,6 +52,8 @@ class TextOptions:
     strict: bool = False  # a row that cannot be learnt is an error, and not left out
     #: rows of a forward pass, of which a step has several; less memory, more time; 0: all of it
     micro_batch: Annotated[int, Field(ge=0)] = 0
+    #: a block's activations are computed again when its gradient is due: less memory, more time
+    gradient_checkpointing: bool = False
     bf16: bool = False  # compute in bfloat16; what is trained is float32 in any case
     log_every: Annotated[int, Field(ge=1)] = 100  # steps whose mean loss is a line of the report
 
@@ -96,6 +98,7 @@ class TextOptions:
             weight_decay=self.weight_decay,
             max_gradient=self.max_gradient,
             micro_batch=self.micro_batch,
+            gradient_checkpointing=self.gradient_checkpointing,
             bf16=self.bf16,
             warmup=min(math.ceil(self.warmup * total), total - 1),
             horizon=total if self.decay == "linear" else None,

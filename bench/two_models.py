@@ -13,7 +13,7 @@ from torch.nn.functional import kl_div, logsigmoid
 from torch.nn.utils import clip_grad_norm_
 
 from equipoise.contrast_training.tokenized import TokenizedText
-from equipoise.training.loop import Schedule
+from equipoise.training.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ from equipoise.models.tokenization import vocabulary_of
 from equipoise.plugins import name_of, options_of
 from equipoise.records import JSON, OPTIONS, Supply
 from equipoise.rows import text_sha256
-from equipoise.training.loop import Loss, Schedule, train
+from equipoise.training.loop import Loss, train
 from equipoise.training.lora import (
     adapter_dropout,
     adapter_tensors,
@@ -53,6 +53,7 @@ from equipoise.training.lora import (
     lora_in_training,
 )
 from equipoise.training.loss_curves import curve_report
+from equipoise.training.schedule import Schedule
 
 
 @options_class(frozen=True, kw_only=True, config=OPTIONS)

@@ -46,9 +46,9 @@ from equipoise.models.hooks import frozen
 from equipoise.models.kernels import evaluating, exact, exact_device, matmul_path
 from equipoise.models.quantization import refuse_quantized
 from equipoise.records import JSON, OPTIONS, Contrast, ModelKind, Supply
-from equipoise.training.loop import Schedule
 from equipoise.training.loss_curves import record_parts
 from equipoise.training.pronoun_training import tuned_edit
+from equipoise.training.schedule import Schedule
 from equipoise.training.weight_checks import check_weights
 
 _TEXTS = 32  # in a forward pass: memory only

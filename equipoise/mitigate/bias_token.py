@@ -39,7 +39,7 @@ from equipoise.training.added_token import (
     start_vectors,
     token_adapter,
 )
-from equipoise.training.loop import Schedule, Trained, train
+from equipoise.training.loop import Trained, train
 from equipoise.training.loss_curves import curve_report
 from equipoise.training.row_training import (
     Answers,
@@ -49,6 +49,7 @@ from equipoise.training.row_training import (
     tokenize_answers,
     trained_parameters,
 )
+from equipoise.training.schedule import Schedule
 from equipoise.training.sentence_similarity import load_encoder, nearest_sentence
 from equipoise.training.token_row import TokenRow, is_tied
 

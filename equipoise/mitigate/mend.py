@@ -28,8 +28,8 @@ from equipoise.models.hooks import frozen
 from equipoise.models.kernels import evaluating, exact_device, matmul_path
 from equipoise.models.quantization import refuse_quantized
 from equipoise.records import JSON, OPTIONS, ModelKind, Supply
-from equipoise.training.loop import Schedule
 from equipoise.training.pronoun_training import tuned_edit
+from equipoise.training.schedule import Schedule
 from equipoise.training.weight_checks import check_weights
 
 

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from equipoise.errors import ModelError
 from equipoise.model_editing.target_modules import Rows
 from equipoise.processes.launch import refuse_several_processes
-from equipoise.training.loop import Loss, Schedule, Trained, train
+from equipoise.training.loop import Loss, Trained, train
+from equipoise.training.schedule import Schedule
 
 Keys: TypeAlias = Float[Tensor, "row key"]
 Values: TypeAlias = Float[Tensor, "row value"]

@@ -19,8 +19,9 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.models.quantization import refuse_quantized
 from equipoise.records import JSON, OPTIONS
 from equipoise.rows import TrainingRow
-from equipoise.training.loop import Rows, train
+from equipoise.training.loop import train
 from equipoise.training.row_forward import RowForward
+from equipoise.training.schedule import Rows
 from equipoise.training.text_options import TextOptions, TrainedRows, model_key
 
 
@@ -45,6 +46,9 @@ class FullTraining(TextOptions):
     eos: bool = True
     #: the model's own, as its configuration has it (GPT-2: 0.1), which Trainer has on
     dropout: bool = False
+    #: of several processes each keeps a part of the weights, gradients and moments of blocks; see
+    #: docs/processes.md
+    fsdp: bool = False
 
     def fit(
         self, model: LanguageModel, rows: Sequence[TrainingRow], *, seed: int
@@ -67,7 +71,8 @@ class FullTraining(TextOptions):
             return forward.mean_losses(learnt.read(chosen.tolist())).mean()
 
         parameters = dict(model.module.named_parameters())
-        schedule = replace(self.schedule(len(learnt.index), seed=seed), dropout=self.dropout)
+        schedule = self.schedule(len(learnt.index), seed=seed)
+        schedule = replace(schedule, dropout=self.dropout, fsdp=self.fsdp)
         trained = train(
             model.module,
             parameters,

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from equipoise.errors import RecipeError
 from equipoise.rows import TrainingRow
-from equipoise.training.loop import Schedule
 from equipoise.training.row_tokens import TokenizedRows
+from equipoise.training.schedule import Schedule
 
 _CHUNK = 1024  # rows that are read together
 

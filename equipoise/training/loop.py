@@ -9,16 +9,16 @@ connects several processes (`data_parallel`).
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import torch
-from jaxtyping import Int
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from equipoise.errors import ModelError, RecipeError
+from equipoise.processes.launch import process_count
 from equipoise.progress.bars import progress
 from equipoise.records import JSON
 from equipoise.training.data_parallel import (
@@ -37,9 +37,17 @@ from equipoise.training.resume import (
     training_key,
     write_checkpoint,
 )
+from equipoise.training.schedule import Rows, Schedule
+from equipoise.training.sharded import (
+    clip,
+    part_like,
+    sharded_blocks,
+    sum_shared_gradients,
+    total_norm,
+    whole,
+)
 from equipoise.training.weight_checks import check_adapter_gradients, check_norm, check_weights
 
-Rows: TypeAlias = Int[Tensor, " row"]
 #: (module, numbers of the examples in this batch, step from 0) → a scalar to minimize.
 Loss: TypeAlias = Callable[[nn.Module, Rows, int], Tensor]
 
@@ -47,54 +55,6 @@ _SEEDS_APART = 1_000_003  # between the dropout of two trainings
 _HALF = (torch.bfloat16, torch.float16)
 #: Groups of a checkpoint to Adam's own names.
 _MOMENTS = {"exp_avg": "exp_avg", "exp_avg_sq": "exp_avg_sq", "updates": "step"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """How to train: Adam at a constant rate without weight decay, by default."""
-
-    learning_rate: float
-    epochs: int
-    batch_size: int  # examples per step
-    seed: int  # of the order of the examples, and of dropout
-    weight_decay: float = 0.0  # > 0: AdamW
-    max_gradient: float = 0.0  # clip the gradient's norm to this; 0: never
-    micro_batch: int = 0  # examples of a forward pass, of which a step has several; 0: all of it
-    gradient_checkpointing: bool = False  # a block's activations are computed again when needed
-    bf16: bool = False  # compute in bfloat16; weights in training are float32 in any case
-    dropout: bool = False  # off, so that cached activations equal a full forward
-    warmup: int = 0  # steps over which the rate rises to its full height
-    horizon: int | None = None  # the rate falls to 0 at this step; None: constant
-    #: 0: it falls linearly; n: as half a cosine, n times over, each time from its full height
-    cosines: int = 0
-    checkpoint_every: int = 50  # steps, unless a monitor evaluates: then after each evaluation
-    steps: int | None = None  # at most, within the epochs; None: all of theirs
-
-    def total(self, examples: int) -> int:
-        """Steps of a whole training on so many examples."""
-        steps = self.epochs * math.ceil(examples / self.batch_size)
-        return steps if self.steps is None else min(steps, self.steps)
-
-    def rate(self, step: int) -> float:
-        """The share of the learning rate at a step (from 0), in [0, 1]."""
-        if step < self.warmup:
-            return (step + 1) / (self.warmup + 1)
-        if self.horizon is None:
-            return 1.0
-        left = max(0.0, (self.horizon - step) / max(1, self.horizon - self.warmup))
-        if self.cosines == 0 or left == 0:
-            return left
-        return (1 + math.cos(math.pi * ((1 - left) * self.cosines % 1))) / 2
-
-    def batches(self, examples: int, *, first: int) -> Iterator[tuple[int, Rows]]:
-        """Steps from `first` on, each with its batch; every epoch has an order of its own."""
-        per_epoch = math.ceil(examples / self.batch_size)
-        for step in range(first, self.total(examples)):
-            epoch, index = divmod(step, per_epoch)
-            if step == first or index == 0:
-                generator = torch.Generator().manual_seed(self.seed + epoch)
-                order = torch.randperm(examples, generator=generator)
-            yield step, order[index * self.batch_size : (index + 1) * self.batch_size]
 
 
 class TrainingMonitor(ABC):
@@ -160,18 +120,20 @@ def train(
             f"training must have examples and parameters, got {examples} and {len(parameters)}; "
             "give the method a supply and something to train"
         )
-    initial = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+    # `only_trainable` leaves these as they are
+    initial = {name: parameter.detach() for name, parameter in parameters.items()}
     with ExitStack() as stack:
         # devices are named, since it warns of several that are not
         stack.enter_context(torch.random.fork_rng(range(torch.cuda.device_count())))
-        stack.enter_context(only_trainable(module, parameters))
+        start = stack.enter_context(_shared_out(module, parameters, schedule))
+        stack.enter_context(only_trainable(module, start))
         key = training_key(parameters, examples, key, schedule, monitor is not None)
         # float32 copies among weights of half precision: the module computes only with autocast
         mixed = any(value.dtype in _HALF for value in initial.values()) and any(
             value.dtype in _HALF for value in module.parameters()
         )
         schedule = replace(schedule, bf16=schedule.bf16 or mixed)
-        training = _Training(module, parameters, schedule, monitor, key)
+        training = _Training(module, start, schedule, monitor, key)
         if schedule.gradient_checkpointing:
             stack.enter_context(recomputing_blocks(module))
         if mixed:  # for what a monitor evaluates, too
@@ -204,13 +166,12 @@ def train(
                 if training.best and monitor.is_best:
                     training.best = training.copy_values()
             # after the evaluation, whose outcome the checkpoint must have
-            writes = checkpoints_wanted() and training.accelerator.is_main_process
-            if (is_due or keep) and writes:
-                write_checkpoint(training.checkpoint(), keep=keep)
+            if (is_due or keep) and checkpoints_wanted():
+                training.write_checkpoint(keep=keep)
         steps = len(training.losses)
         training.take_best()
         weights = {
-            name: value.to(dtype=initial[name].dtype, device="cpu", copy=True)
+            name: whole(value).to(dtype=initial[name].dtype, device="cpu", copy=True)
             for name, value in training.values().items()
         }
         rates = f"the learning rate ({schedule.learning_rate:g})"
@@ -226,6 +187,21 @@ def train(
         key=key,
         weights=weights,
     )
+
+
+def _shared_out(
+    module: nn.Module, parameters: Mapping[str, nn.Parameter], schedule: Schedule
+) -> AbstractContextManager[Mapping[str, nn.Parameter]]:
+    """The parameters that are trained, shared out among several processes if that is asked for."""
+    if not schedule.fsdp or process_count() == 1:
+        return nullcontext(parameters)
+    if schedule.micro_batch:
+        raise RecipeError(
+            "fsdp must run as many forward passes in every process, got micro_batch="
+            f"{schedule.micro_batch}; leave it out, gradient_checkpointing saves memory, too"
+        )
+    accelerator_for(next(module.parameters()).device, bf16=False)  # connects the processes
+    return sharded_blocks(module, parameters)
 
 
 @dataclass
@@ -247,8 +223,12 @@ class _Training:
         schedule = self.schedule
         self.device = next(self.module.parameters()).device
         self.accelerator = accelerator_for(self.device, bf16=schedule.bf16)
+        self.is_sharded = schedule.fsdp and self.accelerator.num_processes > 1
         self.optimizer = torch.optim.AdamW(
-            self.parameters.values(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+            self.parameters.values(),
+            lr=schedule.learning_rate,
+            weight_decay=schedule.weight_decay,
+            foreach=False if self.is_sharded else None,  # whole and shared weights do not mix
         )
         if self.monitor is not None and self.monitor.restores_best:
             self.best = self.copy_values()
@@ -278,19 +258,30 @@ class _Training:
                     f"step {step}: the loss must be finite, got {number}; {self._remedy}"
                 )
             self.accelerator.backward(value)  # which may run parts of the forward pass again
-        sum_gradients(self.accelerator, self.parameters.values())
+        parameters = self.parameters.values()
+        summed = sum_shared_gradients(parameters) if self.is_sharded else parameters
+        sum_gradients(self.accelerator, summed)
         if self.schedule.gradient_checkpointing and step == 1:
             check_adapter_gradients(self.parameters, step)
-        if self.schedule.max_gradient > 0:
-            norm = clip_grad_norm_(self.parameters.values(), self.schedule.max_gradient)
-        else:
-            gradients = [parameter.grad for parameter in self.parameters.values()]
-            norm = get_total_norm([gradient for gradient in gradients if gradient is not None])
+        norm = self._clip_gradients(self.schedule.max_gradient)
         self.optimizer.step()
         self.optimizer.zero_grad()
         extend_parts(self.parts, parts, steps=len(self.losses))
         self.losses.append(number)
         self.norms.append(float(norm))
+
+    def _clip_gradients(self, most: float) -> Tensor:
+        """The norm of all gradients together, which are then at most `most`; 0: as they are."""
+        if most > 0 and not self.is_sharded:
+            return clip_grad_norm_(self.parameters.values(), most)
+        parameters = self.parameters.values()
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if not self.is_sharded:
+            return get_total_norm(gradients)
+        norm = total_norm(gradients)
+        if most > 0:
+            clip(gradients, norm, most)
+        return norm
 
     def check_finite(self, step: int) -> None:
         """No weights that a gradient has spoilt are evaluated or written."""
@@ -327,6 +318,13 @@ class _Training:
         rate = self.schedule.learning_rate
         return f"lower the learning rate (it is {rate:g}) or check the model's weights"
 
+    def write_checkpoint(self, *, keep: bool) -> None:
+        """Write all that a resumed training needs; the main process does."""
+        if self.is_sharded or self.accelerator.is_main_process:
+            checkpoint = self.checkpoint()  # of shared weights all put it together
+            if self.accelerator.is_main_process:
+                write_checkpoint(checkpoint, keep=keep)
+
     def checkpoint(self) -> Checkpoint:
         """All that a resumed training needs."""
         states = {
@@ -349,7 +347,7 @@ class _Training:
             monitor=None if self.monitor is None else self.monitor.state(),
             stopped=self.stopped,
             **{
-                group: {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+                group: {name: whole(value).cpu().contiguous() for name, value in tensors.items()}
                 for group, tensors in groups.items()
             },
         )
@@ -360,16 +358,18 @@ class _Training:
         if checkpoint is None:
             return
         for name, parameter in self.parameters.items():
-            parameter.data.copy_(checkpoint.values[name])
+            parameter.data.copy_(part_like(checkpoint.values[name], parameter))
             if name in checkpoint.updates:
                 self.optimizer.state[parameter] = {
                     "step": checkpoint.updates[name],  # stays on the CPU
-                    "exp_avg": checkpoint.exp_avg[name].to(parameter.device),
-                    "exp_avg_sq": checkpoint.exp_avg_sq[name].to(parameter.device),
+                    "exp_avg": part_like(checkpoint.exp_avg[name], parameter),
+                    "exp_avg_sq": part_like(checkpoint.exp_avg_sq[name], parameter),
                 }
         self.losses, self.norms = [*checkpoint.losses], [*checkpoint.norms]
         self.stopped = checkpoint.stopped
         self.parts = {name: [*values] for name, values in checkpoint.parts.items()}
-        self.best = {name: value.to(self.device) for name, value in checkpoint.best.items()}
+        self.best = {
+            name: part_like(value, self.parameters[name]) for name, value in checkpoint.best.items()
+        }
         if self.monitor is not None:
             self.monitor.restore(checkpoint.monitor)

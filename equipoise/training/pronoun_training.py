@@ -17,10 +17,11 @@ from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.records import JSON, OPTIONS, Supply
 from equipoise.training.answer_words import why_not_asked, words_of
-from equipoise.training.loop import Schedule, Trained, train
+from equipoise.training.loop import Trained, train
 from equipoise.training.loss_curves import curve_report, record_parts
 from equipoise.training.next_token_logits import NextLogits, WordTree, prompt_ids, word_tree
 from equipoise.training.pronoun_losses import CeBoth, Objective, Parity, divergence
+from equipoise.training.schedule import Schedule
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

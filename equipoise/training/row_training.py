@@ -15,7 +15,8 @@ from equipoise.models.chat_template import Message, render, template_of, templat
 from equipoise.models.tokenization import Marked, encode, pad_token_id
 from equipoise.records import JSON
 from equipoise.training.added_token import NewToken
-from equipoise.training.loop import Rows, TrainingMonitor
+from equipoise.training.loop import TrainingMonitor
+from equipoise.training.schedule import Rows
 from equipoise.training.token_row import TokenRow
 
 LossOn: TypeAlias = Literal["assistant", "all"]

@@ -21,9 +21,10 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.records import JSON, OPTIONS
 from equipoise.rows import TrainingRow
 from equipoise.training.learnable_rows import LearnableRows, learnable_rows
-from equipoise.training.loop import Rows, TrainingMonitor
+from equipoise.training.loop import TrainingMonitor
 from equipoise.training.row_forward import RowForward
 from equipoise.training.row_tokens import TokenizedRows, tokenize_rows
+from equipoise.training.schedule import Rows
 from equipoise.training.text_training import Objective, TextTraining, TrainedText, train_once
 
 #: What the user asks for before a row that is unlearnt, and before a row that is kept: BiasDiff's.

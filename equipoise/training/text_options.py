@@ -17,9 +17,9 @@ from equipoise.models.tokenization import tokenizer_sha256
 from equipoise.records import JSON, OPTIONS
 from equipoise.rows import TrainingRow
 from equipoise.training.learnable_rows import LearnableRows, learnable_rows
-from equipoise.training.loop import Schedule
 from equipoise.training.loss_curves import curve_report
 from equipoise.training.row_tokens import LossOn, TokenizedRows, tokenize_rows
+from equipoise.training.schedule import Schedule
 
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)

@@ -25,7 +25,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.records import JSON, OPTIONS
 from equipoise.rows import TrainingRow
 from equipoise.training.learnable_rows import LearnableRows, rows_sha256
-from equipoise.training.loop import Loss, Rows, Schedule, Trained, TrainingMonitor, train
+from equipoise.training.loop import Loss, Trained, TrainingMonitor, train
 from equipoise.training.lora import adapter_dropout, lora_config, lora_in_training
 from equipoise.training.resume import (
     Checkpoint,
@@ -34,6 +34,7 @@ from equipoise.training.resume import (
     read_checkpoint,
 )
 from equipoise.training.row_forward import RowForward
+from equipoise.training.schedule import Rows, Schedule
 from equipoise.training.text_options import TextOptions, TrainedRows, model_key
 
 _KEPT = 4  # trainings, of the latest

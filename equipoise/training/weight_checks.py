@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from equipoise.errors import ModelError
+from equipoise.training.sharded import whole
 
 
 def check_weights(
@@ -31,7 +32,7 @@ def check_weights(
 
 def check_norm(name: str, value: Tensor, must: str, remedy: str) -> None:
     """Raise `ModelError` unless the norm is finite in float32: beyond, no matmul is."""
-    if not math.isfinite(norm := float(torch.linalg.vector_norm(value.float()))):
+    if not math.isfinite(norm := float(whole(torch.linalg.vector_norm(value.float())))):
         raise ModelError(f"{must} have a finite norm, that of '{name}' is {norm}; {remedy}")
 
 

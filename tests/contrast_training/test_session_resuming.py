@@ -32,9 +32,9 @@ from equipoise.mitigate.parity import Parity
 from equipoise.records import Contrast, Prompt, Supply
 from equipoise.stats.resample import Interval
 from equipoise.training import loop, pronoun_training, resume
-from equipoise.training.loop import Schedule
 from equipoise.training.pronoun_training import PronounLoss
 from equipoise.training.resume import checkpoints_in
+from equipoise.training.schedule import Schedule
 
 STEPS, EVERY = 5, 2  # states after 2 and 4 steps
 UNLEARN = BiasUnlearn(

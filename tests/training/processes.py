@@ -14,6 +14,7 @@ import torch
 import training_rows
 from contrast_items import SUPPLY, quick, small
 from safetensors.torch import save_file
+from torch.distributed.tensor import DTensor
 
 from equipoise import plugins
 from equipoise.mitigate.base import Mitigation
@@ -48,7 +49,17 @@ def fit_all(
         os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
         os.environ |= {"LOCAL_WORLD_SIZE": str(count), "OMP_NUM_THREADS": "1"}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    results: dict[str, Any] = {"main": is_main_process()}
+    results: dict[str, Any] = {"main": is_main_process(), "held": 0}
+    only_trainable = loop.only_trainable
+
+    def counted(module: Any, parameters: Mapping[str, Any]) -> Any:
+        blocks = [value for name, value in parameters.items() if ".layers." in name]
+        if len(blocks) > 8:  # all weights are trained
+            here = [value.to_local() if isinstance(value, DTensor) else value for value in blocks]
+            results["held"] = sum(value.numel() for value in here)
+        return only_trainable(module, parameters)
+
+    loop.only_trainable = counted
     for name, options in methods.items():
         edit = fit(name, options)
         report = edit.info.report

@@ -28,7 +28,18 @@ CONTRASTS = {"rank": 2, "dropout": 0.0, "steps": 6, "learning_rate": 1e-3, "long
 #: Batches of 3, 3 and 1 prompts: shares of 1 and 2, and of 0 and 1.
 QUICK: dict[str, dict[str, Any]] = {
     "lftf": {**PRONOUNS, "objective": "parity", "keep_hints": 0.5},
-    "dpo": {**CONTRASTS, "batch_size": 3},
+    "dpo": {**CONTRASTS, "batch_size": 3, "gradient_checkpointing": True},
+    "finetune": {
+        "training": {
+            "name": "full",
+            "epochs": 2,
+            "batch_size": 3,
+            "learning_rate": 1e-3,
+            "max_gradient": 0.1,
+            "gradient_checkpointing": True,
+            "fsdp": True,
+        }
+    },
 }
 ALL = QUICK | {
     "sft": {**CONTRASTS, "batch_size": 5, "evaluate_every": 2},
@@ -86,6 +97,9 @@ def test_several_processes_train_as_one(
     (alone,) = fitted(server, tmp_path / "alone", methods, 1)
     parallel = fitted(server, tmp_path / "parallel", methods, count)
     assert [results["main"] for results in parallel] == [True, *[False] * (count - 1)]
+    assert [results["held"] for results in parallel] == pytest.approx(
+        [alone["held"] / count] * count, rel=0.01
+    )
     for name in methods:
         first, last, weights = alone[name]
         for results in parallel:

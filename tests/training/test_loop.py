@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from equipoise.errors import ModelError, RecipeError
 from equipoise.records import JSON
-from equipoise.training.loop import Schedule, Trained, TrainingMonitor, train
+from equipoise.training.loop import Trained, TrainingMonitor, train
 from equipoise.training.resume import Keep, checkpoints_in, kept_checkpoints, read_checkpoint
+from equipoise.training.schedule import Schedule
 
 TARGETS = torch.arange(10, dtype=torch.float32)
 

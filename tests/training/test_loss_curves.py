@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from equipoise.training.loop import Schedule, train
+from equipoise.training.loop import train
 from equipoise.training.loss_curves import (
     MOST_POINTS,
     curve_report,
@@ -13,6 +13,7 @@ from equipoise.training.loss_curves import (
     record_parts,
     recording_parts,
 )
+from equipoise.training.schedule import Schedule
 
 
 class Point(nn.Module):

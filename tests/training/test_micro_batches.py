@@ -9,7 +9,8 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from equipoise.errors import RecipeError
 from equipoise.training.data_parallel import shared_forward
-from equipoise.training.loop import Schedule, train
+from equipoise.training.loop import train
+from equipoise.training.schedule import Schedule
 
 from .processes import fit
 

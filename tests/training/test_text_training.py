@@ -16,10 +16,10 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.rows import TrainingRow
 from equipoise.testing import tiny_model
 from equipoise.training import text_training
-from equipoise.training.loop import Rows
 from equipoise.training.lora import lora_in_training
 from equipoise.training.resume import checkpoints_in, kept_checkpoints
 from equipoise.training.row_forward import RowForward
+from equipoise.training.schedule import Rows
 from equipoise.training.text_training import Objective, TextTraining, TrainedText, train_once
 
 ROWS = [

@@ -41,6 +41,7 @@ from equipoise.predictions import Predictions, read_predictions
 from equipoise.processes.together import check_alike, on_main
 from equipoise.records import (
     JSON,
+    DataUse,
     Decision,
     Embedding,
     Example,
@@ -96,11 +97,8 @@ def measure(  # noqa: PLR0913
         raise RecipeError(f"draws must be a number from 0, got {draws!r}; 0 takes no intervals")
     with noticing_reads() as reads:
         examples, requests = choose_examples(benchmark, split=split, limit=limit, seed=seed)
-    examples_sha256 = hash_requests(examples, requests)
-    data = benchmark.files(split)
-    alike = {f"file {file.name}": file.sha256 for file in data}
-    alike |= {"model": model.identity, f"items of {name}": examples_sha256}
-    check_alike(alike, remedy="let all read the same files")
+    examples_sha256, data = hash_requests(examples, requests), benchmark.files(split)
+    _check_processes(model.identity, name, examples_sha256, data)
     variants, asked = 1, cast(Scorer | None, None)
     if isinstance(model, Predictions):
         outcomes, info = read_predictions(model, benchmark, name, split=split, examples=examples)
@@ -164,6 +162,13 @@ def measure(  # noqa: PLR0913
             *unnamed_reads(benchmark, reads, {file.sha256 for file in data}),
         ),
     )  # fmt: skip
+
+
+def _check_processes(model: str, benchmark: str, items: str, data: Sequence[DataUse]) -> None:
+    """Raise `ProcessError` unless all processes ask the same of the same model."""
+    alike = {"model": model, f"items of {benchmark}": items}
+    alike |= {f"file {file.name}": file.sha256 for file in data}
+    check_alike(alike, remedy="let all read the same files")
 
 
 def _related(
@@ -299,8 +304,7 @@ def _collect_outcomes(
         if stored is None:
             answers = [_answers(scorer, benchmark, part, asks, seed=seed) for scorer in scorers]
             # once for all processes: programs are run, judges asked and shards written here
-            finish = partial(_finish_shard, benchmark, part, asks, answers, shards, number)
-            stored = on_main(finish)
+            stored = on_main(partial(_finish_shard, benchmark, part, asks, answers, shards, number))
         outcomes += stored
     return outcomes
 
@@ -386,11 +390,10 @@ def _describe_instruments(benchmark: AnyBenchmark) -> dict[str, JSON]:
     if isinstance(benchmark, JudgesTexts):
         info[JUDGE] = plugins.describe_instrument(benchmark.judge)
     if isinstance(benchmark, ScoresTexts):
-        info[SCORERS] = [plugins.describe_instrument(scorer) for scorer in benchmark.scorers]
+        info[SCORERS] = [*map(plugins.describe_instrument, benchmark.scorers)]
     return info
 
 
 def _join_layouts(info: Mapping[str, JSON], writing: Mapping[str, JSON]) -> dict[str, JSON]:
-    known = info.get("layout")
-    layout = {**(known if isinstance(known, dict) else {}), **writing}
+    layout = {**(known if isinstance(known := info.get("layout"), dict) else {}), **writing}
     return {"layout": layout} if layout else {}

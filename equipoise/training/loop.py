@@ -142,15 +142,9 @@ def train(
         per_epoch = math.ceil(examples / schedule.batch_size)
         total = schedule.total(examples)
         every = schedule.checkpoint_every if monitor is None else monitor.every
-        counter = stack.enter_context(
-            progress(
-                "training",
-                total,
-                done=len(training.losses),
-                shown=training.accelerator.is_main_process,
-            )
-        )
-        for step, rows in schedule.batches(examples, first=len(training.losses)):
+        resumed, shown = len(training.losses), training.accelerator.is_main_process
+        counter = stack.enter_context(progress("training", total, done=resumed, shown=shown))
+        for step, rows in schedule.batches(examples, first=resumed):
             if training.stopped:
                 break
             training.update(step, rows.to(training.device), loss)

@@ -78,15 +78,17 @@ def part_like(value: Tensor, parameter: Tensor) -> Tensor:
     """What a process holds of a whole tensor that is shared out as a parameter is."""
     if not isinstance(parameter, DTensor):
         return value.to(parameter.device)
-    return distribute_tensor(
+    part: Tensor = distribute_tensor(
         value.to(parameter.device), parameter.device_mesh, parameter.placements
     )
+    return part
 
 
 def total_norm(gradients: Sequence[Tensor]) -> Tensor:
     """The norm of all gradients together, of shared ones whole."""
     norms = [whole(torch.linalg.vector_norm(gradient)) for gradient in gradients]
-    return torch.linalg.vector_norm(torch.stack(norms))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return norm
 
 
 def clip(gradients: Sequence[Tensor], norm: Tensor, most: float) -> None:

@@ -102,7 +102,7 @@ Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
 Quantize = Annotated[
     str, typer.Option(help="auto, none, nf4 (4 bits) or int8: weights quantized when loaded.")
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps; split: over all GPUs.")]
 Revision = Annotated[str | None, typer.Option(help="Of a model on the Hub; id@revision, too.")]
 Base = Annotated[str | None, typer.Option(help="Model that an edit or adapter is put on.")]
 Start = Annotated[

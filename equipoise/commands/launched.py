@@ -39,7 +39,14 @@ def join_processes(arguments: Sequence[str]) -> None:
     Raises `RecipeError` for a verb that a single process does, `ProcessError` when processes were
     not started alike.
     """
-    if process_count() == 1 or not arguments or {"--help", "-h", "--version"} & {*arguments}:
+    if process_count() == 1:
+        if {"ACCELERATE_USE_CPU", "MASTER_ADDR"} <= os.environ.keys():
+            warn(
+                "warning: accelerate launch starts a single process on processors, whatever "
+                "--num_processes says; torchrun --nproc-per-node starts several"
+            )
+        return
+    if not arguments or {"--help", "-h", "--version"} & {*arguments}:
         return
     if arguments[0] not in _VERBS:
         raise RecipeError(
@@ -63,6 +70,10 @@ def warn_once(text: str) -> None:
         return
     from equipoise.processes.together import first_to_fail
 
-    if first_to_fail():
-        with redirect_stderr(sys.__stderr__):
-            warn(text if is_main_process() else f"process {process_index()}: {text}")
+    if not first_to_fail():
+        return
+    if is_main_process():
+        warn(text)
+        return
+    with redirect_stderr(sys.__stderr__):
+        warn(f"process {process_index()}: {text}")

@@ -50,8 +50,9 @@ def load(  # noqa: PLR0913
     (`LanguageModel.decide`). A folder of sentence-transformers (modules.json) gives a
     `SentenceEncoder`, which can be embedded with and nothing else.
     `dtype`: "float32", "bfloat16", "float16", or "auto": float32 on a CPU, the checkpoint's own on
-    an accelerator. `device`: "cpu", "cuda", "cuda:1", "mps", or "auto": the first available
-    accelerator. `batch_tokens` bounds memory, results do not depend on it; None: the default.
+    an accelerator. `device`: "cpu", "cuda", "cuda:1", "mps", "auto": the first available
+    accelerator, or "split": layers over all GPUs, for a model that does not fit one.
+    `batch_tokens` bounds memory, results do not depend on it; None: the default.
     `start`: what a causal model's texts begin with: "auto", "bos", "none" or a token of the
     vocabulary (`models.start_token.start_token`); of an edit, merged or not, "auto" is what it was
     learnt with.

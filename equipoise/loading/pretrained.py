@@ -47,8 +47,10 @@ from equipoise.models.quantization import (
     quantization_config,
 )
 from equipoise.models.tokenization import find_unfit_token, set_pad_token
+from equipoise.processes.launch import refuse_several_processes
 from equipoise.records import JSON, ModelKind
 
+SPLIT = "split"  # layers are placed over all GPUs
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _OTHER_HEADS = re.compile(r"For\w*(Classification|QuestionAnswering|MultipleChoice)|Reward")
 _TRUST = "in Python trust_remote_code=True, in a recipe trust_remote_code: true"
@@ -71,7 +73,8 @@ def load_pretrained(
     auto = AutoModelForMaskedLM if kind == "masked" else AutoModelForCausalLM
     multimodal = kind == "causal" and is_multimodal(config)
     auto = AutoModelForImageTextToText if multimodal else auto
-    module = _load_module(checkpoint, auto, dtype, select_device(device), quantize)
+    split = device == SPLIT
+    module = _load_module(checkpoint, auto, dtype, select_device(device), quantize, split=split)
     if multimodal:
         check_part(checkpoint.name, module)
     rows = int(module.get_input_embeddings().weight.shape[0])
@@ -141,12 +144,16 @@ def select_device(name: str) -> torch.device:
         available += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     if torch.backends.mps.is_available():
         available += ["mps"]
-    if name == "auto":
+    if name == SPLIT:
+        refuse_several_processes(f"a model on device '{SPLIT}', which takes all GPUs,")
+    if name in ("auto", SPLIT):
         best = next((best for best in ("cuda", "mps") if best in available), "cpu")
         rank = os.environ.get("LOCAL_RANK")  # set by torchrun, for a GPU per process
         return torch.device(best if rank is None or best != "cuda" else f"cuda:{rank}")
     if name not in available:
-        raise ModelError(f"device '{name}' is not there; {nearest(name, ['auto', *available])}")
+        raise ModelError(
+            f"device '{name}' is not there; {nearest(name, ['auto', SPLIT, *available])}"
+        )
     return torch.device(name)
 
 
@@ -214,7 +221,13 @@ def _check_plain(checkpoint: Checkpoint, quantize: str) -> None:
 
 
 def _load_module(
-    checkpoint: Checkpoint, auto: Any, dtype: str, device: torch.device, quantize: str
+    checkpoint: Checkpoint,
+    auto: Any,
+    dtype: str,
+    device: torch.device,
+    quantize: str,
+    *,
+    split: bool,
 ) -> PreTrainedModel:
     folder, trust, config = checkpoint.folder, checkpoint.trusts_code, read_config(checkpoint)
     # In bfloat16 some preferences flip (docs/speed.md): on a processor it must be asked for.
@@ -225,7 +238,7 @@ def _load_module(
     if auto.__name__ in (config.get("auto_map") or {}) and architecture not in dir(transformers):
         _check_trust(checkpoint)
     try:
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"device_map": "auto"} if split else {}
         if trust and (cls := _class_by_code(checkpoint, auto.__name__)):
             auto = cls
             options["config"] = AutoConfig.from_pretrained(
@@ -235,7 +248,7 @@ def _load_module(
             stored = str(config.get("dtype") or config.get("torch_dtype"))
             compute_dtype = DTYPES.get(stored if dtype == "auto" else dtype, torch.float32)
             options["quantization_config"] = quantization_config(quantize, compute_dtype)
-            options["device_map"] = {"": device}
+            options.setdefault("device_map", {"": device})
         module, report = auto.from_pretrained(
             folder,
             dtype=DTYPES.get(dtype, "auto"),
@@ -269,12 +282,23 @@ def _load_module(
         )
     check_arithmetic(module)
     keep_packing(module)
-    if (
-        quantize not in QUANTIZATIONS
-    ):  # else it was put there, and transformers may refuse to move it
+    if split:
+        _check_in_memory(checkpoint.name, module)
+    elif quantize not in QUANTIZATIONS:
+        # else it was put there, and transformers may refuse to move it
         module.to(device)
     loaded: PreTrainedModel = module.eval()
     return loaded
+
+
+def _check_in_memory(name: str, module: PreTrainedModel) -> None:
+    """Raise `ModelError` if a weight of a split model found no place, where no edit reaches it."""
+    away = [key for key, weight in module.named_parameters() if weight.is_meta]
+    if away:
+        raise ModelError(
+            f"{name} must fit all GPUs together to be split, {len(away)} weights do not, the first "
+            f"is '{away[0]}'; take more GPUs, or bfloat16 (dtype=, --dtype)"
+        )
 
 
 def _class_by_code(checkpoint: Checkpoint, auto: str) -> type[PreTrainedModel] | None:

@@ -25,9 +25,10 @@ from equipoise.edits.adapter import AdapterEdit, read_adapter, sits_on
 from equipoise.edits.edit import EditInfo, fingerprint
 from equipoise.edits.prompts import PromptEdit
 from equipoise.edits.weights import WeightEdit
-from equipoise.errors import ModelError, StoreError
+from equipoise.errors import ModelError, RecipeError, StoreError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.loading.load import load
+from equipoise.loading.pretrained import _check_in_memory
 from equipoise.records import Continuation
 from equipoise.testing import FAMILIES, MASKED_FAMILIES, tiny_model, tiny_tokenizer
 
@@ -145,6 +146,21 @@ def test_invalid_dtypes_and_devices(dtype: str, device: str, message: str, tmp_p
 
 
 @pytest.mark.thorough
+def test_a_split_model_scores_the_same_and_has_all_weights_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved(tmp_path / "tiny")
+    split, whole = load(folder, device="split"), load(folder, device="cpu")
+    ids = torch.arange(5)[None].to(split.module.device)
+    torch.testing.assert_close(split.module(ids).logits.cpu(), whole.module(ids.cpu()).logits)
+    split.module.lm_head.to("meta")
+    with pytest.raises(ModelError, match="1 weights do not, the first is 'lm_head"):
+        _check_in_memory("tiny", split.module)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RecipeError, match="a model on device 'split', which takes all GPUs"):
+        load(folder, device="split")
+
+
 def test_missing_weights_are_never_random(tmp_path: Path) -> None:
     folder = saved(tmp_path / "m")
     weights = load_file(folder / "model.safetensors")

@@ -125,16 +125,13 @@ def measure(  # noqa: PLR0913
         info |= _describe_instruments(benchmark)
     # the answers to an item after several prompts stand and fall together
     cluster = benchmark.cluster or (ITEM if variants > 1 else None)
+    chance = {"draws": draws, "seed": seed}
     estimates = tuple(
-        estimate_metrics(
-            benchmark, outcomes, cluster=cluster, family=variants > 1, draws=draws, seed=seed
-        )
+        estimate_metrics(benchmark, outcomes, cluster=cluster, family=variants > 1, **chance)
     )
-    references = without_references(
-        benchmark, name, outcomes, data=data, cluster=cluster, draws=draws, seed=seed
-    )
-    rules = nulls_of(benchmark, examples, requests, asked, draws=draws, seed=seed) if nulls else ()
-    references = (*rules, *references)
+    rules = nulls_of(benchmark, examples, requests, asked, **chance) if nulls else ()
+    others = without_references(benchmark, name, outcomes, data=data, cluster=cluster, **chance)
+    references = (*rules, *others)
     return Measurement(
         model=model.identity,
         benchmark=name,

@@ -50,17 +50,18 @@ def fit_all(
         os.environ |= {"LOCAL_WORLD_SIZE": str(count), "OMP_NUM_THREADS": "1"}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     results: dict[str, Any] = {"main": is_main_process(), "held": 0}
-    only_trainable = loop.only_trainable
+    only_trainable, fitting = loop.only_trainable, ""
 
     def counted(module: Any, parameters: Mapping[str, Any]) -> Any:
         blocks = [value for name, value in parameters.items() if ".layers." in name]
-        if len(blocks) > 8:  # all weights are trained
+        if fitting == "finetune":
             here = [value.to_local() if isinstance(value, DTensor) else value for value in blocks]
             results["held"] = sum(value.numel() for value in here)
         return only_trainable(module, parameters)
 
     loop.only_trainable = counted
     for name, options in methods.items():
+        fitting = name
         edit = fit(name, options)
         report = edit.info.report
         tensors = {key: value.flatten().tolist() for key, value in edit.tensors.items()}

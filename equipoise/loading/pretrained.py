@@ -282,10 +282,9 @@ def _load_module(
         )
     check_arithmetic(module)
     keep_packing(module)
-    if split:
-        _check_in_memory(checkpoint.name, module)
-    elif quantize not in QUANTIZATIONS:
-        # else it was put there, and transformers may refuse to move it
+    _check_in_memory(checkpoint.name, module)
+    # else it was put there, and transformers may refuse to move it
+    if not split and quantize not in QUANTIZATIONS:
         module.to(device)
     loaded: PreTrainedModel = module.eval()
     return loaded

@@ -11,7 +11,7 @@ from tiny_folder import save_tiny
 from equipoise.processes.together import gather, merge, on_main, own_share, sharing
 from equipoise.processes.torch_group import join
 
-from .work import answer_all, measure, wait_in_vain
+from .work import answer_all, measure, run_study, wait_in_vain
 
 Together = Callable[..., list[int | None]]
 PAIRS = (
@@ -98,3 +98,40 @@ def test_a_failure_of_one_ends_all_with_a_sentence(
 def test_one_that_hangs_is_not_waited_for_for_ever(together: Together, tmp_path: Path) -> None:
     assert together(wait_in_vain, str(tmp_path)) == [0, 0]
     assert "another has ended or hangs" in (tmp_path / "said").read_text()
+
+
+RECIPE = """\
+models: [{name: tiny, as: tiny}]
+benchmarks: [{name: pairs, file: pairs.csv}, {name: genbias, split_by: both}]
+mitigations: [{name: lftf, objective: parity, epochs: 1, learning_rate: 0.001}]
+locators: [block_influence]
+supply: {name: genbias, split_by: both}
+data: planted:default
+seeds: [0]
+draws: 20
+limit: 20
+rankings: 2
+sample: 10
+"""
+
+
+@pytest.mark.slow
+def test_a_study_is_done_together(together: Together, tmp_path: Path) -> None:
+    save_tiny(tmp_path / "tiny")
+    (tmp_path / "pairs.csv").write_text(PAIRS)
+    (tmp_path / "study.yaml").write_text(RECIPE)
+    for count in (1, 2):
+        assert together(run_study, str(tmp_path), count=count) == [0] * count
+        assert [result["status"] for result in said(tmp_path, count)] == [0] * count
+    assert not said(tmp_path, 2)[1]["out"]
+    alone, joined = (tmp_path / name / "steps" for name in ("1", "2"))
+    keys = sorted(step.name for step in alone.iterdir())
+    assert keys == sorted(step.name for step in joined.iterdir())
+    assert len(keys) > 5
+    for key in keys:
+        content = json.loads((alone / key / "step.json").read_text())
+        if "tiny with" not in content["title"] and "fit" not in content["title"]:
+            # what rests on no training has the bytes of a single process
+            assert (alone / key / "done.json").read_text() == (
+                joined / key / "done.json"
+            ).read_text()

@@ -166,3 +166,15 @@ def wait_in_vain(folder: str, index: int, count: int, port: int) -> None:
     except ProcessError as error:
         Path(folder, "said").write_text(str(error))
     store.set("done", "yes")
+
+
+def run_study(folder: str, index: int, count: int, port: int) -> None:
+    """The recipe in FOLDER, into FOLDER/COUNT; the exit status to FOLDER/COUNT-INDEX.json."""
+    as_process(index, count, port)
+    os.chdir(folder)
+    out, err = io.StringIO(), io.StringIO()
+    sys.__stderr__ = err  # type: ignore[misc]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = cli.run(["run", "study.yaml", "--out", str(count)])
+    said = {"status": status, "out": out.getvalue(), "err": err.getvalue()}
+    Path(folder, f"{count}-{index}.json").write_text(json.dumps(said))

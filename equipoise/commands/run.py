@@ -10,7 +10,7 @@ import typer
 
 from equipoise.commands import flags
 from equipoise.commands.export import describe_study
-from equipoise.processes.launch import is_main_process
+from equipoise.processes.launch import is_main_process, refuse_several_processes
 from equipoise.progress.messages import NOTHING_KEPT, when_stopped
 
 if TYPE_CHECKING:
@@ -210,6 +210,7 @@ def _run_study(
     if on is not None:
         from equipoise.executors.choose import open_executor
 
+        refuse_several_processes(f"a study on {on}, whose workers are processes of their own,")
         executor = open_executor(on, planned, store, device=device, batch_tokens=batch_size)
     summary = run_plan(
         planned, store, say=flags.say, device=device, batch_tokens=batch_size, executor=executor

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from equipoise.errors import EquipoiseError, PlaceError, RecipeError
-from equipoise.processes.launch import refuse_several_processes
 from equipoise.processes.together import on_main
 from equipoise.progress.messages import duration
 from equipoise.records import JSON
@@ -91,8 +90,6 @@ def run(
     where steps run (`executors.choose.open_executor`), closed at the end; None: in this process.
     Raises `PlaceError` when the store cannot be written to; what is finished is kept.
     """
-    if executor is not None:
-        refuse_several_processes("a study whose steps run in workers (--on)")
     steps = describe_steps(plan)
     # before any step: what a stopped run lacks is read from the plan
     on_main(lambda: store.write_head({"recipe": dict(plan.resolved), "steps": [*steps]}))

@@ -45,9 +45,8 @@ class StepRunner:
         with ExitStack() as held:  # by the main process, for all that work together
             if not on_main(lambda: held.enter_context(self.store.lock(step.key))):
                 return StepOutcome(state="busy")
-            if on_main(
-                lambda: self.store.is_whole(step.key)
-            ):  # another process may have done it by now
+            # another process may have done it by now
+            if on_main(lambda: self.store.is_whole(step.key)):
                 return StepOutcome(state="skipped")
             self.begin(step)
             return self._compute(step)

@@ -1,9 +1,8 @@
 """Heads are found, counted, removed and compared with random ones; each source of heads works."""
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,7 +35,7 @@ from equipoise.mitigate.base import Mitigation
 from equipoise.mitigate.head_steering import HeadSteering
 from equipoise.records import MOST_SEED, OPTIONS, Continuation, Prompt, Supply
 from equipoise.rows import text_sha256
-from equipoise.testing import check_mitigation, tiny_model
+from equipoise.testing import tiny_model
 
 COUNTRIES = ("Chile", "Kenya", "Malta")
 BLOCKS, HEADS = 3, 4
@@ -130,7 +129,7 @@ def strength(model: LanguageModel) -> Trials:
 def helpful() -> tuple[str, ...]:
     """Heads of the tiny model whose removal lowers the strength most, taken one after the other."""
     trials, order = strength(model_of()), list[Any]()
-    for _ in range(4):
+    for _ in range(3):
         rest = [head for head in EVERY if head not in order]
         order.append(min(rest, key=lambda head: trials.strengths([*order, head]).mean()))
     return tuple(label(*head) for head in order)
@@ -241,6 +240,7 @@ def test_framings_of_a_single_question_cannot_be_held_out() -> None:
 def test_the_target_of_the_locator_is_that_of_the_method() -> None:
     options: dict[str, Any] = {"injection": Shifted(), "k": 1}
     given = steering(**options, locator=Listed(order=("0.1",)), target="Peru")
+    strength = report_of(given.fit(model_of(), SUPPLY, seed=0))["strength"]
     for injection in (Shifted(), None):
         of_locator = steering(
             **options | {"injection": injection},
@@ -249,7 +249,7 @@ def test_the_target_of_the_locator_is_that_of_the_method() -> None:
         report = report_of(of_locator.fit(model_of(), SUPPLY, seed=0))
         assert "injections" not in report
         assert report["located"]["locator_notes"] == ["asked about Peru"]
-        assert report["strength"] == report_of(given.fit(model_of(), SUPPLY, seed=0))["strength"]
+        assert report["strength"] == strength
     locator = {"name": "head_attribution", "target": "Italy"}
     with pytest.raises(RecipeError, match=r"must be the same, got 'Peru' and 'Italy'; leave one"):
         plugins.build(Mitigation, "head_steering", {"target": "Peru", "locator": locator})
@@ -330,7 +330,7 @@ def test_runs_with_an_injection_share_their_heads() -> None:
     assert len(set(report["injections"])) == 3
     assert report["heads"] == ["0.1"]
     # the best of each run alone have one head in common
-    best = dataclasses.replace(method, candidates=1)
+    best = replace(method, candidates=1)
     assert best.fit(model_of(), SUPPLY, seed=0).heads == ()
 
 
@@ -348,7 +348,6 @@ def test_heads_by_hand_need_no_questions_when_their_number_is_given() -> None:
     assert steering(heads=("2.1", "0.3"), k=9).fit(model_of(), plain, seed=0).heads == (
         (2, 1), (0, 3),
     )  # fmt: skip
-    check_mitigation(HeadSteering(heads=("0.1",), k=1))
 
 
 @pytest.mark.thorough
@@ -372,18 +371,18 @@ def test_the_union_of_saved_edits_is_taken_whole(tmp_path: Path) -> None:
 @pytest.mark.thorough
 @pytest.mark.parametrize("control", ["layer", "norm"])
 def test_a_control_takes_as_many_other_heads(control: str) -> None:
-    options: dict[str, Any] = {"locator": Listed(order=("0.1", "2.2")), "k": 2}
-    drawn = [
-        steering(**options, control=control).fit(model_of(), SUPPLY, seed=seed).heads
-        for seed in (0, 0, 1, 2)
-    ]
-    assert drawn[0] == drawn[1]
+    options: dict[str, Any] = {"k": 2, "control": control}
+    chosen, model = ("0.1", "2.2"), model_of()
+    located = steering(**options, locator=Listed(order=chosen)).fit(model, SUPPLY, seed=0)
+    by_hand = steering(**options, heads=chosen)  # of which no strength is measured
+    plain = replace(SUPPLY, questions=())
+    drawn = [by_hand.fit(model, plain, seed=seed).heads for seed in (0, 1, 2)]
+    assert drawn[0] == located.heads
     assert len(set(drawn)) > 1
     assert all(len(heads) == 2 and not {(0, 1), (2, 2)} & {*heads} for heads in drawn)
     if control == "layer":
         assert all([block for block, _ in heads] == [0, 2] for heads in drawn)
-    report = report_of(steering(**options, control=control).fit(model_of(), SUPPLY, seed=0))
-    for none in report["controls"].values():
+    for none in report_of(located)["controls"].values():
         assert (none["p"], none["mean"], none["strengths"]) == (None, None, [])
         assert none["reason"] == "these heads are random ones themselves"
 
@@ -475,7 +474,7 @@ def test_what_cannot_be_located_is_refused() -> None:
 def test_a_planted_head_is_found_and_removed_and_nothing_else_is(seed: int) -> None:
     planted = planted_heads.planted_model(seed)
     model, label_of = planted.model, label(*planted_heads.DIRECT)
-    supply = Supply(origin="planted", questions=tuple(planted_heads.questions(32, seed=seed)))
+    supply = Supply(origin="planted", questions=tuple(planted_heads.questions(16, seed=seed)))
     method = HeadSteering(
         target=planted_heads.TOKEN, countries=(planted_heads.OTHER,), runs=2,
         locator=HeadAttribution(draws=100, permutations=100), candidates=3, draws=10,
@@ -552,8 +551,8 @@ FIRST, SECOND = (Prompt(id=name, text=f"{{target}} is {name}") for name in ("a",
     [
         [(SECOND, FIRST), (FIRST, SECOND, SECOND)],
         [
-            (FIRST, dataclasses.replace(SECOND, text=SECOND.text.upper())),
-            (FIRST, dataclasses.replace(SECOND, groups={"association": "bad_at_math"})),
+            (FIRST, replace(SECOND, text=SECOND.text.upper())),
+            (FIRST, replace(SECOND, groups={"association": "bad_at_math"})),
         ],
     ],
     ids=["order and number", "text and group"],
@@ -571,16 +570,13 @@ def test_an_injection_is_trained_anew_where_anything_it_learns_from_differs(
     monkeypatch.setattr(Shifted, "fit", counted)
     monkeypatch.setattr(head_steering, "_injected", {})
     model = model_of()
-    method = steering(
-        injection=Shifted(), target=None, runs=1, k=1, locator=Listed(order=("0.1", "2.2"))
-    )
     paragraphs = [(FIRST, SECOND), *others]
     for count, said in enumerate(paragraphs, 1):
-        supply = dataclasses.replace(SUPPLY, paragraphs=said)
+        supply = replace(SUPPLY, paragraphs=said)
         for _ in range(2):
-            method.fit(model, supply, seed=0)
+            head_steering._inject_once(Shifted(), model, supply, 0)
             assert len(fitted) == count
     with torch.no_grad():
         model.module.get_parameter("model.norm.weight")[0] += 0.5
-    method.fit(model, supply, seed=0)
+    head_steering._inject_once(Shifted(), model, supply, 0)
     assert len(fitted) == len(paragraphs) + 1

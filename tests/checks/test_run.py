@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from users_files import NEEDED, NOT_AT_HAND, USERS
 from worlds import in_world
 
-from equipoise.benchmarks.base import Benchmark, texts_of
+from equipoise.benchmarks.base import AnyBenchmark, Benchmark, texts_of
 from equipoise.benchmarks.genbias import GenBias
 from equipoise.benchmarks.stereoset import StereoSet
 from equipoise.checks.learnt import learnt_from
@@ -34,7 +34,7 @@ from equipoise.inference.scorer import Scorer
 from equipoise.measure import choose_examples, measure
 from equipoise.plugins import available, build
 from equipoise.predictions import Predictions
-from equipoise.records import Measurement
+from equipoise.records import JSON, Measurement
 from equipoise.rows import text_sha256
 from equipoise.stats.resample import columns_of, point, select
 from equipoise.supply.genbias import GenBiasSupply
@@ -47,6 +47,16 @@ BENCHMARKS = [
     for item in available(Benchmark)
     if item not in ("harness", "ceb_writing", *USERS, *NOT_AT_HAND)
 ]
+#: Parts of the largest that have several groups each.
+SMALLER: dict[str, dict[str, JSON]] = {
+    "bold": {"domains": ["political_ideology", "religious_ideology"]},
+    "fairmt": {"edition": "1K"},
+    "scenarios": {"axes": ["age", "wealth"]},
+}
+
+
+def built(name: str) -> AnyBenchmark:
+    return build(Benchmark, name, NEEDED.get(name, {}) | SMALLER.get(name, {}))
 
 
 def drawn(seed: int) -> Callable[[str, str], float]:
@@ -73,7 +83,7 @@ def measured(name: str, scorer: Scorer, *, split: str | None = None, limit: int)
         try:
             return measure(
                 scorer,
-                build(Benchmark, name, NEEDED.get(name)),
+                built(name),
                 split=split,
                 limit=limit,
                 draws=12,
@@ -121,7 +131,7 @@ def changed(measurement: Measurement, place: int, **change: object) -> Measureme
     ids=lambda case: case if isinstance(case, str) else type(case).__name__,
 )
 def test_every_built_in_benchmark_passes(name: str, scorer: FakeScorer) -> None:
-    benchmark = build(Benchmark, name, NEEDED.get(name))
+    benchmark = built(name)
     for split in GenBias.splits if name == "genbias" else (None,):
         result = measured(name, scorer, split=split, limit=30)
         assert errors([*check_measurement(result), *check_stored(result)]) == []

@@ -125,9 +125,8 @@ def test_generation_draws_from_the_scored_distribution(
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
 @RULES
-def test_batching_and_order_do_not_matter(decoding_rule: DecodingRule, temperature: float) -> None:
+def test_batching_and_order_of_scored_texts_do_not_matter(decoding_rule: DecodingRule) -> None:
     model = double(replace(toy_model("words"), decoding_rule=decoding_rule))
     requests = [Continuation(context="", continuation=text) for text in TEXTS]
     together = model.score(requests)
@@ -139,11 +138,21 @@ def test_batching_and_order_do_not_matter(decoding_rule: DecodingRule, temperatu
     backwards = apart.score(requests[::-1])[::-1]
     for backward, scored in zip(backwards, together, strict=True):
         assert backward.token_logprobs == pytest.approx(scored.token_logprobs, abs=1e-6)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@RULES
+def test_batching_and_order_of_written_texts_do_not_matter(
+    decoding_rule: DecodingRule, temperature: float
+) -> None:
+    model = double(replace(toy_model("words"), decoding_rule=decoding_rule))
     writing = [
         Generation(context=context, max_tokens=4 + index, temperature=temperature)
         for index, context in enumerate(TEXTS)
     ]
     texts = model.generate(writing, seed=1)
+    apart = replace(model, batch_tokens=1)
     assert texts == apart.generate(writing[::-1], seed=1)[::-1]
     assert texts == [model.generate([request], seed=1)[0] for request in writing]
 

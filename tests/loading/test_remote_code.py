@@ -21,7 +21,7 @@ from equipoise.errors import ModelError
 from equipoise.loading.checkpoint import content_sha256
 from equipoise.loading.load import load
 from equipoise.mitigate.dpo import Dpo
-from equipoise.records import Continuation
+from equipoise.records import Continuation, Scored
 from equipoise.study.plan import plan
 from equipoise.study.recipe import Recipe
 
@@ -115,16 +115,24 @@ def custom(folder: Path, form: tuple[str, ...], *, factor: float = 1.0) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> list[Scored]:
+    """What the same model in no code of its own answers."""
+    return load(str(save_tiny(tmp_path_factory.mktemp("plain") / "model"))).score([REQUEST])
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("form", FORMS, ids="+".join)
-def test_it_runs_only_where_it_is_trusted(tmp_path: Path, form: tuple[str, ...]) -> None:
+def test_it_runs_only_where_it_is_trusted(
+    tmp_path: Path, form: tuple[str, ...], scored: list[Scored]
+) -> None:
     folder, mark = custom(tmp_path / "model", form), tmp_path / "model.ran"
     with pytest.raises(ModelError, match=r"_mine\.Mine.* give --trust-remote-code"):
         load(str(folder))
     assert not mark.exists()
     model = load(str(folder), trust_remote_code=True)
     assert set(mark.read_text().split()) == set(form)
-    assert model.score([REQUEST]) == load(str(save_tiny(tmp_path / "plain"))).score([REQUEST])
+    assert model.score([REQUEST]) == scored
     assert model.info["remote_code"] is True
     assert len(str(model.info["remote_code_sha256"])) == 64
 

@@ -26,7 +26,7 @@ from equipoise.mitigate.bias_token import PROMPTS, BiasToken, choose_epoch
 from equipoise.plugins import build
 from equipoise.records import JSON, Continuation, Prompt, Supply
 from equipoise.rows import text_sha256
-from equipoise.testing import check_mitigation, tiny_model
+from equipoise.testing import tiny_model
 from equipoise.training.added_token import add_token, start_vectors
 from equipoise.training.sentence_similarity import (
     load_encoder,
@@ -150,26 +150,21 @@ def test_plain_peft_loads_it_and_it_merges(family: str, rows: int, tmp_path: Pat
 @pytest.mark.thorough
 def test_a_seed_repeats_and_another_differs(tmp_path: Path) -> None:
     model = tiny_model("llama")
-    contents = [injecting().fit(model, SUPPLY, seed=seed).content for seed in (0, 0, 1)]
-    assert contents[0] == contents[1] != contents[2]
-    edit = injecting().fit(model, SUPPLY, seed=0)
+    edits = [injecting(epochs=2).fit(model, SUPPLY, seed=seed) for seed in (0, 0, 1)]
+    assert edits[0].content == edits[1].content != edits[2].content
+    edit = edits[0]
     edit.save(tmp_path / "edit")
     assert load_edit(tmp_path / "edit").content == edit.content
 
 
 @pytest.mark.thorough
-def test_conformance() -> None:
-    check_mitigation(injecting(epochs=1), supply=SUPPLY)
-
-
-@pytest.mark.thorough
 def test_the_row_after_each_epoch_is_an_edit_of_its_own() -> None:
     model = tiny_model("llama")
-    edits = injecting().fit_epochs(model, SUPPLY, seed=0)
-    assert [edit.info.report["epoch"] for edit in edits] == [1, 2, 3, 4]
-    assert len({edit.content for edit in edits}) == 4
+    edits = injecting(epochs=3).fit_epochs(model, SUPPLY, seed=0)
+    assert [edit.info.report["epoch"] for edit in edits] == [1, 2, 3]
+    assert len({edit.content for edit in edits}) == 3
     report: dict[str, Any] = dict(edits[0].info.report)
-    chosen = injecting().fit(model, SUPPLY, seed=0)
+    chosen = injecting(epochs=3).fit(model, SUPPLY, seed=0)
     assert chosen.content == edits[report["chosen_epoch"] - 1].content
     for edit, score in zip(edits, report["epoch_scores"], strict=True):
         prompt = PROMPTS["paper"].replace("{target}", "<BiasToken>")
@@ -416,8 +411,7 @@ def test_the_nearest_sentence_counts() -> None:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("samples", [0, 2])
-@pytest.mark.parametrize("chat", [True, False])
+@pytest.mark.parametrize(("samples", "chat"), [(0, True), (2, False)])
 def test_epochs_are_chosen_by_what_the_model_writes(
     samples: int, chat: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

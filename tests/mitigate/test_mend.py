@@ -20,6 +20,7 @@ from equipoise.testing import tiny_model, tiny_supply
 
 WHOLE = tiny_supply()
 SUPPLY = replace(WHOLE, prompts=WHOLE.prompts[:6], dev=WHOLE.dev[:2], hinted=WHOLE.hinted[:2])
+FEW = replace(SUPPLY, prompts=WHOLE.prompts[:2])
 QUICK = Mend(rank=4, epochs=1, batch_size=3, blocks=(-1,), learning_rate=1e-3)
 
 
@@ -134,7 +135,7 @@ def test_rows_are_the_gradient_of_the_weight(model: LanguageModel) -> None:
 
 @pytest.mark.thorough
 def test_all_projections_of_the_last_blocks_are_edited() -> None:
-    llama, gpt2 = (fit(tiny_model(family, blocks=2)) for family in ("llama", "gpt2"))
+    llama, gpt2 = (fit(tiny_model(family), FEW) for family in ("llama", "gpt2"))
     assert list(llama.tensors) == [
         f"model.layers.1.mlp.{name}_proj.weight" for name in ("gate", "up", "down")
     ]
@@ -179,7 +180,7 @@ def test_later_edits_are_of_the_model_that_earlier_ones_left(model: LanguageMode
     with shifted(edits.targets, shifts):
         (after,) = edits.rows([0])
     assert not torch.equal(before[-1][1], after[-1][1])
-    one_by_one, at_once = fit(model), fit(model, edit_size=0)
+    one_by_one, at_once = fit(model, FEW), fit(model, FEW, edit_size=0)
     assert one_by_one.content != at_once.content
 
 
@@ -200,7 +201,7 @@ def test_the_trajectory_has_an_entry_at_the_start_every_few_edits_and_at_the_end
 def test_without_texts_hinted_prompts_are_held_and_without_both_it_is_said(
     model: LanguageModel,
 ) -> None:
-    hinted = replace(SUPPLY, texts=())
+    hinted = replace(FEW, texts=())
     assert fit(model, hinted).info.report["locality"] == "hinted"
     bare = replace(hinted, hinted=())
     with pytest.raises(RecipeError, match="set locality_weight to 0"):

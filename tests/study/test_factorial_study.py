@@ -38,7 +38,7 @@ supply: {{name: genbias, split_by: both}}
 data: planted:default
 seeds: [0, 1]
 draws: 100
-limit: 40
+limit: 16
 """
 
 Written = Callable[..., Path]

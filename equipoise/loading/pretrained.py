@@ -235,7 +235,7 @@ def _load_module(
         dtype = "float32"
     # Of a type that transformers has, too, it would take its own class, which may do otherwise.
     architecture = next(iter(config.get("architectures") or ()), "")
-    if auto.__name__ in (config.get("auto_map") or {}) and architecture not in dir(transformers):
+    if auto.__name__ in (config.get("auto_map") or {}) and architecture not in transformers.__all__:
         _check_trust(checkpoint)
     try:
         options: dict[str, Any] = {"device_map": "auto"} if split else {}
@@ -312,7 +312,7 @@ def _class_by_code(checkpoint: Checkpoint, auto: str) -> type[PreTrainedModel] |
         cls = get_class_from_dynamic_module(named[auto], checkpoint.folder, local_files_only=True)
         return cast(type[PreTrainedModel], cls)
     architecture = next(iter(config.get("architectures") or ()), "")
-    if "AutoConfig" in named and architecture in dir(transformers):
+    if "AutoConfig" in named and architecture in transformers.__all__:
         return cast(type[PreTrainedModel], getattr(transformers, architecture))
     return None
 

@@ -67,7 +67,7 @@ ALLOWED: dict[str, set[str]] = {
     "edits": _LOW | _MODEL | {"decoding", "markdown", "plugins"},
     "planted": _LOW | _MODEL | {"data"},
     "loading": _LOW | _MODEL | {"edits", "planted", "plugins", "remote"},
-    "training": _LOW | _MODEL | {"edits"},
+    "training": _LOW | _MODEL | {"edits", "exchange", "group_words"},
     "contrast_training": _LOW
     | _MODEL
     | {"edits", "group_words.people", "metrics.weighted", "plugins", "stats", "training"},
@@ -107,7 +107,7 @@ ALLOWED: dict[str, set[str]] = {
     "mitigate": _LOW
     | _MODEL
     | {"plugins", "data", "metrics", "stats", "group_words", "decoding", "edits", "loading"}
-    | {"training", "contrast_training", "model_editing", "head_removal", "locate"}
+    | {"training", "contrast_training", "model_editing", "head_removal", "locate", "exchange"}
     | {"associations", "attribution", "attribute.base", "attribute.influence", "influence"}
     | {"judge.base", "judge.lexicon", "judging.judgement", "judging.sections"},
     "nulls": _LOW | {"inference.scorer"},

@@ -17,6 +17,7 @@ from equipoise.inference.lm_head import OutputLayer
 Direction: TypeAlias = Literal["forward", "reverse"]
 
 _CHUNK = 2**24  # elements of logits at a time
+_LEAST = 1e-6  # probability of all tokens but the likeliest together
 
 
 #: (positions, log-probabilities there) → a number per position, and a function that computes its
@@ -62,6 +63,39 @@ def divergence(
         if direction == "forward":
             return value, lambda: model.exp() - p
         return value, lambda: p * (gap - value[:, None])
+
+    return _chunked(hidden, head, rule)
+
+
+def truncated_divergence(
+    hidden: Float[Tensor, "position width"],
+    head: OutputLayer,
+    tokens: Int[Tensor, "position top"],
+    shares: Float[Tensor, "position share"],
+) -> Float[Tensor, " position"]:
+    """KL(target || model) (nats, 0: equal) per position, of targets whose rest is one outcome.
+
+    `shares`: the target's probability of each of the distinct `tokens`, and last that of all
+    others together. It is at most the divergence of the whole distributions. Gradients reach
+    `hidden` alone.
+    """
+    entropy = torch.special.xlogy(shares, shares).sum(-1)
+
+    def rule(part: slice, logprobs: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:
+        chosen, target = tokens[part], shares[part]
+        top = logprobs.gather(1, chosen)
+        # what rounding leaves of the rest may be nothing, which has no logarithm
+        rest = 1 - top.exp().sum(-1, keepdim=True).clamp(max=1 - _LEAST)
+        model = torch.cat([top, rest.log()], dim=-1)
+        value = entropy[part] - (target * model).sum(-1)
+
+        def gradient() -> Tensor:
+            ratio = target[:, -1:] / rest
+            grad = logprobs.exp_()
+            kept = grad.gather(1, chosen)
+            return grad.mul_(1 - ratio).scatter_(1, chosen, kept - target[:, :-1])
+
+        return value, gradient
 
     return _chunked(hidden, head, rule)
 

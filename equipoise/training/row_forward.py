@@ -5,8 +5,10 @@ so that no attention mask is needed and company changes nothing. The output laye
 learnt positions alone (`chunked_head`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -21,6 +23,8 @@ from equipoise.models.kernels import fast_matmul, fused_gelu
 from equipoise.training.chunked_head import token_logprobs
 from equipoise.training.data_parallel import shared_forward
 from equipoise.training.row_tokens import TokenizedRows
+
+Read: TypeAlias = Callable[[Tensor, Sequence[int]], Tensor]
 
 
 class RowForward:
@@ -42,8 +46,33 @@ class RowForward:
         numbers = list(range(len(rows.ids)) if chosen is None else chosen)
         ids = [rows.ids[number] for number in numbers]
         places = [rows.positions(number) for number in numbers]
+        tokens = [
+            torch.tensor([row[place] for place in row_places], device=self.model.module.device)
+            for row, row_places in zip(ids, places, strict=True)
+        ]
+
+        def read(states: Tensor, numbers: Sequence[int]) -> Tensor:
+            targets = torch.cat([tokens[number] for number in numbers])
+            if self.head is not None:
+                return token_logprobs(states, self.head, targets)
+            return states.float().log_softmax(-1).gather(1, targets[:, None])[:, 0]
+
+        return self.read(ids, places, read)
+
+    def read(
+        self, ids: Sequence[list[int]], places: Sequence[list[int]], read: Read
+    ) -> list[Tensor]:
+        """What `read` makes of the states before the places of each row, a tensor per row.
+
+        A place is that of a token which is foretold, or directly behind the last. `read` is given
+        what the output layer reads (logits, of a model whose layer cannot be run by itself) at all
+        places of some rows, and the numbers of the rows; it gives a number per place.
+        """
         counts = [len(row_places) for row_places in places]
-        values = shared_forward(lambda share: self._logprobs(ids[share], places[share]), counts)
+        numbers = list(range(len(ids)))
+        values = shared_forward(
+            lambda share: self._read_companies(ids, places, numbers[share], read), counts
+        )
         return list(torch.split(values, counts))
 
     def mean_losses(
@@ -65,39 +94,63 @@ class RowForward:
         # tensors of inference mode cannot be used where gradients are wanted: clones can
         return [values.clone() for values in measured]
 
-    def _logprobs(
-        self, ids: Sequence[list[int]], places: Sequence[list[int]]
+    def _read_companies(
+        self,
+        ids: Sequence[list[int]],
+        places: Sequence[list[int]],
+        numbers: Sequence[int],
+        read: Read,
     ) -> Float[Tensor, " position"]:
-        """Of all rows, one after another; rows that change each other run apart."""
-        companies: dict[int, list[int]] = {}
-        for number, row in enumerate(ids):
-            companies.setdefault(self.layout.company(len(row)), []).append(number)
+        """Of these rows, one after another; rows that change each other run apart."""
         values: dict[int, Tensor] = {}
-        for numbers in companies.values():
-            part = [ids[number] for number in numbers]
-            part_places = [places[number] for number in numbers]
-            split = torch.split(self._run(part, part_places), list(map(len, part_places)))
-            values |= dict(zip(numbers, split, strict=True))
-        return torch.cat([values[number] for number in range(len(ids))])
+        for company in self._companies(ids, numbers):
+            chosen = [places[number] for number in company]
+            with self.at_speed():
+                joined = read(self.states([ids[number] for number in company], chosen), company)
+            split = torch.split(joined, list(map(len, chosen)))
+            values |= dict(zip(company, split, strict=True))
+        return torch.cat([values[number] for number in numbers])
 
-    def _run(
+    def states_of(
         self, ids: Sequence[list[int]], places: Sequence[list[int]]
-    ) -> Float[Tensor, " position"]:
+    ) -> Iterator[Float[Tensor, "position width"]]:
+        """As `states`, a tensor per row; rows that change each other run apart."""
+        read: dict[int, Tensor] = {}
+        for company in self._companies(ids, range(len(ids))):
+            chosen = [places[number] for number in company]
+            joined = self.states([ids[number] for number in company], chosen)
+            split = torch.split(joined, list(map(len, chosen)))
+            read |= dict(zip(company, split, strict=True))
+        return (read[number] for number in range(len(ids)))
+
+    def logits(self, states: Float[Tensor, "position width"]) -> Float[Tensor, "position _"]:
+        """Logits of states."""
+        return states if self.head is None else self.head.logits(states)
+
+    def _companies(self, ids: Sequence[list[int]], numbers: Iterable[int]) -> Iterable[list[int]]:
+        """The numbers of rows that may run together."""
+        companies: dict[int, list[int]] = {}
+        for number in numbers:
+            companies.setdefault(self.layout.company(len(ids[number])), []).append(number)
+        return companies.values()
+
+    @contextmanager
+    def at_speed(self) -> Iterator[None]:
+        """A `with` block for a forward pass that may need gradients."""
+        # not `at_full_speed`, which allows no gradients
+        with fused_gelu(self.model.module), fast_matmul(self.model.module):
+            yield
+
+    def states(
+        self, ids: Sequence[list[int]], places: Sequence[list[int]]
+    ) -> Float[Tensor, "position width"]:
+        """What the output layer reads before each place of each row; logits without `head`."""
         module = self.model.module
         width = max(map(len, ids))
         # the token at a place is predicted from the state of the place before it
         before = [
             row * width + place - 1 for row, row_places in enumerate(places) for place in row_places
         ]
-        tokens = [
-            row[place] for row, row_places in zip(ids, places, strict=True) for place in row_places
-        ]
-        targets = torch.tensor(tokens, device=module.device)
         packed = single([tuple(row) for row in ids], range(len(ids)))
         run = hidden_at if self.head is not None else logits_at
-        # not `at_full_speed`, which allows no gradients
-        with fused_gelu(module), fast_matmul(module):
-            states = run(module, packed, torch.tensor(before, device=module.device), self.layout)
-            if self.head is not None:
-                return token_logprobs(states, self.head, targets)
-        return states.float().log_softmax(-1).gather(1, targets[:, None])[:, 0]
+        return run(module, packed, torch.tensor(before, device=module.device), self.layout)

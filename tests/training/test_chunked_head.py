@@ -9,7 +9,12 @@ from torch.nn.functional import kl_div
 
 from equipoise.inference.lm_head import OutputLayer
 from equipoise.training import chunked_head as head_losses
-from equipoise.training.chunked_head import Direction, divergence, token_logprobs
+from equipoise.training.chunked_head import (
+    Direction,
+    divergence,
+    token_logprobs,
+    truncated_divergence,
+)
 
 Kind: TypeAlias = tuple[float, float, float | None]
 
@@ -108,3 +113,28 @@ def test_half_precision_gives_float32_values_and_half_precision_gradients() -> N
     assert hidden.grad.dtype == torch.bfloat16
     truth = logits(layer, hidden.detach()).float().log_softmax(-1)[:, 0]
     torch.testing.assert_close(values.detach(), truth)
+
+
+@pytest.mark.usefixtures("_chunks")
+@pytest.mark.parametrize("kind", KINDS)
+def test_truncated_divergence_and_gradients_match_autograd(kind: Kind) -> None:
+    layer, hidden = head(bias=True, kind=kind), states(0).requires_grad_()
+    target = logits(layer, states(3)).softmax(-1)
+    top = target.topk(4)
+    shares = torch.cat([top.values, 1 - top.values.sum(-1, keepdim=True)], dim=-1)
+    model = logits(layer, hidden).softmax(-1).gather(1, top.indices)
+    model = torch.cat([model, 1 - model.sum(-1, keepdim=True)], dim=-1)
+    truth = kl_div(model.log(), shares, reduction="none").sum(-1)
+    value = truncated_divergence(hidden, layer, top.indices, shares)
+    assert torch.allclose(value, truth, atol=1e-6)
+    assert torch.allclose(gradient(value, hidden), gradient(truth, hidden), atol=1e-5)
+
+
+def test_truncated_divergence_of_all_but_a_token_is_the_whole() -> None:
+    layer, hidden = head(bias=True), states(0)
+    target = logits(layer, states(3)).softmax(-1)
+    top = target.topk(VOCABULARY - 1)
+    shares = torch.cat([top.values, 1 - top.values.sum(-1, keepdim=True)], dim=-1)
+    whole = kl_div(logits(layer, hidden).log_softmax(-1), target, reduction="none").sum(-1)
+    value = truncated_divergence(hidden, layer, top.indices, shares)
+    assert torch.allclose(value, whole, atol=1e-5)

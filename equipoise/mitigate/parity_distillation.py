@@ -1,0 +1,326 @@
+"""Parity by counterfactual self-distillation: learn what one would say if groups were no evidence.
+
+Ours. No item of a benchmark and no label is learnt. In plain texts that mention groups, the groups
+change places; the target of each next token is what the frozen model says on average over such
+texts, words that name a sex changing places with them (`training.exchange_targets`). An adapter is
+trained to say so of every text of the set:
+
+    mean over rows of the mean over places of KL(target || model)
+
+and to say what it said of texts without a group, but for he and she.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import replace
+from typing import Annotated, ClassVar, cast
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from equipoise.data.partition import shuffled
+from equipoise.edits.adapter import AdapterEdit, sits_on
+from equipoise.edits.edit import info_of
+from equipoise.errors import ModelError, RecipeError
+from equipoise.exchange.texts import (
+    Axis,
+    ExchangedText,
+    as_it_is,
+    exchange_lists,
+    exchanged_texts,
+)
+from equipoise.exchange.words import GENDER
+from equipoise.inference.forward import at_full_speed
+from equipoise.inference.language_model import LanguageModel
+from equipoise.mitigate.base import Mitigation
+from equipoise.models.tokenization import vocabulary_of
+from equipoise.records import JSON, OPTIONS, ModelKind, Supply
+from equipoise.rows import text_sha256
+from equipoise.training.chunked_head import truncated_divergence
+from equipoise.training.exchange_targets import (
+    ExchangeTargets,
+    Mean,
+    SexTokens,
+    TargetRule,
+    exchange_targets,
+)
+from equipoise.training.loop import Rows, TrainingMonitor
+from equipoise.training.lora import adapter_tensors, lora_in_training
+from equipoise.training.row_forward import RowForward
+from equipoise.training.row_tokens import TokenizedRows
+from equipoise.training.text_training import Objective, TextTraining
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class DistilledAdapter(TextTraining):
+    """How the adapter is trained: as others on rows, with a rate for few steps."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=1e30)] = 1e-3
+    epochs: Annotated[int, Field(ge=1)] = 1
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("all-linear",)
+
+
+@dataclass(frozen=True, kw_only=True, config=OPTIONS)
+class ParityDistillation(Mitigation):
+    """Self-distillation towards what is said alike of groups that have changed places.
+
+    Learns from the supply's plain texts alone. Of texts that mention a group it takes `sets`, as
+    evenly over the axes as there are; the rest hold the model in place.
+    """
+
+    version: ClassVar[str] = "1"
+    paper: ClassVar[str] = "ours; see docs/methods/parity_distillation.md"
+    requires: ClassVar[tuple[str, ...]] = ("texts",)
+    kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
+    taught_by: ClassVar[str] = "corpus"
+
+    #: whose words change places; first names go with "gender"
+    axes: Annotated[tuple[Axis, ...], Field(min_length=1)] = (
+        "gender", "profession", "race", "religion", "nationality",
+    )  # fmt: skip
+    sets: Annotated[int, Field(ge=1)] = 400  # texts with a group at most, each with its others
+    others: Annotated[int, Field(ge=1)] = 3  # texts about other groups for each, at most
+    neutral: Annotated[float, Field(ge=0)] = 0.5  # texts without a group, for each with one
+    #: how far the target goes from what the model says to what it would say of all groups alike;
+    #: 0: nothing is changed
+    strength: Annotated[float, Field(ge=0, le=1)] = 1.0
+    mean: Mean = "geometric"  # over the texts of a set, of words that name no sex
+    #: nats of divergence above which a text is taken to depend on its group; null: none is
+    settled: Annotated[float, Field(gt=0)] | None = 0.2
+    top: Annotated[int, Field(ge=1)] = 64  # tokens of a target that are kept apart
+    training: DistilledAdapter = DistilledAdapter()
+    held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1  # of the texts, to stop and to choose on
+    evaluate_every: Annotated[int, Field(ge=1)] = 25  # steps between two looks at them
+    #: relative rise of their perplexity that ends the training; null: none does
+    most_rise: Annotated[float, Field(gt=0)] | None = 0.02
+
+    def fit(self, model: LanguageModel, supply: Supply, *, seed: int) -> AdapterEdit:
+        """Make the targets and train an adapter.
+
+        Raises `RecipeError` when no text of the supply mentions a group of the axes, or all are too
+        long, and as `TextTraining.fit_loss`.
+        """
+        sets, neutral = self.choose(supply, seed=seed)
+        rule = self._rule(model)
+        made = exchange_targets(
+            model,
+            [*sets, *((as_it_is(text),) for text in neutral)],
+            rule,
+            max_tokens=self.training.max_tokens,
+        )
+        if not any(number < len(sets) for number in made.sets):
+            raise RecipeError(
+                f"texts must have at most {self.training.max_tokens} tokens with their exchanges, "
+                f"got {len(sets)} longer ones from '{supply.origin}'; raise training.max_tokens"
+            )
+        learnt, held_out = made.split(self.held_out, seed=seed)
+        texts = [each.text for group in sets for each in group] + neutral
+        report: dict[str, JSON] = {
+            "sets": len(sets),
+            "texts": len(made.ids),
+            "neutral_texts": len(neutral),
+            "left_out": made.left_out,
+            "held_out": len(held_out.ids),
+            "words_of_sexes": 0 if rule.sexes is None else rule.sexes.classes,
+            "divergence": learnt.divergence,
+        }
+        if not self.strength:
+            return self._edit(model, supply, texts, *self._untrained(model, seed), report, seed)
+        forward = RowForward(model)
+        monitor = HeldOutTargets(
+            forward=forward,
+            targets=held_out,
+            every=self.evaluate_every,
+            most_rise=self.most_rise,
+            values=[(held_out.divergence, _surprise(forward, held_out))],
+        )
+
+        def loss(module: nn.Module, numbers: Rows, step: int) -> Tensor:
+            del module, step
+            return divergences(forward, learnt, numbers.tolist()).mean()
+
+        try:
+            trained = self.training.fit_loss(
+                model,
+                learnt.rows(),
+                Objective(name=f"parity_distillation {self}", loss=loss),
+                seed=seed,
+                monitor=monitor if held_out.ids else None,
+            )
+        except ModelError as error:
+            if len(monitor.values) == 1 or monitor.ever_best:
+                raise
+            raise ModelError(monitor.why_not) from error
+        report |= trained.report | (monitor.record if held_out.ids else {})
+        return self._edit(model, supply, texts, trained.config, trained.weights, report, seed)
+
+    def choose(
+        self, supply: Supply, *, seed: int
+    ) -> tuple[list[tuple[ExchangedText, ...]], list[str]]:
+        """The sets to learn, and the texts without a group.
+
+        Raises `RecipeError` when no text mentions a group.
+        """
+        lists = exchange_lists(self.axes)
+        quota = dict.fromkeys(self.axes, math.ceil(self.sets / len(self.axes)))
+        sets: list[tuple[ExchangedText, ...]] = []
+        neutral: list[str] = []
+        for text in shuffled(list(dict.fromkeys(supply.texts)), seed=f"parity {seed}"):
+            group = exchanged_texts(text, lists, most=self.others, seed=seed)
+            if not group:
+                neutral.append(text)
+            elif len(sets) < self.sets and any(quota[axis] > 0 for axis in group[0].moves):
+                sets.append(group)
+                for axis in group[0].moves:
+                    quota[axis] -= 1
+        if not sets:
+            raise RecipeError(
+                f"the supply must have texts that mention a group of {', '.join(self.axes)}, got "
+                f"{len(supply.texts)} texts without any from '{supply.origin}'; name a larger "
+                "corpus, or other axes"
+            )
+        return sets, neutral[: math.ceil(self.neutral * len(sets))]
+
+    def _rule(self, model: LanguageModel) -> TargetRule:
+        lists = exchange_lists(self.axes)
+        return TargetRule(
+            sexes=SexTokens.of_model(model, lists) if GENDER in self.axes else None,
+            mean=self.mean,
+            settled=math.inf if self.settled is None else self.settled,
+            strength=self.strength,
+            top=self.top,
+        )
+
+    def _untrained(
+        self, model: LanguageModel, seed: int
+    ) -> tuple[dict[str, JSON], dict[str, Tensor]]:
+        """An adapter that changes nothing, since its factors B are 0."""
+        config = self.training.lora(model)
+        with lora_in_training(model, config, seed=seed) as parameters:
+            return config, {name: value.detach().cpu() for name, value in parameters.items()}
+
+    def _edit(
+        self,
+        model: LanguageModel,
+        supply: Supply,
+        texts: Sequence[str],
+        config: Mapping[str, JSON],
+        weights: Mapping[str, Tensor],
+        report: Mapping[str, JSON],
+        seed: int,
+    ) -> AdapterEdit:
+        info = info_of(
+            model,
+            self,
+            seed=seed,
+            names=sits_on(model, config),
+            supply=supply,
+            trained_on=frozenset(map(text_sha256, texts)).union(supply.documents),
+            report=report,
+        )
+        return AdapterEdit(
+            info=replace(info, base_vocabulary=str(vocabulary_of(model.tokenizer))),
+            config=config,
+            tensors=adapter_tensors(weights),
+        )
+
+
+def divergences(
+    forward: RowForward, made: ExchangeTargets, numbers: Sequence[int]
+) -> Float[Tensor, " row"]:
+    """Of rows the mean over places of KL(target || model), in nats."""
+    device = forward.model.module.device
+    targets = [made.targets[number] for number in numbers]
+
+    def read(states: Tensor, chosen: Sequence[int]) -> Tensor:
+        tokens = torch.cat([targets[number].tokens for number in chosen]).to(device)
+        shares = torch.cat([targets[number].shares for number in chosen]).to(device)
+        return truncated_divergence(states, forward.head, tokens, shares)
+
+    ids, places = [made.ids[number] for number in numbers], [each.places for each in targets]
+    return torch.stack([values.mean() for values in forward.read(ids, places, read)])
+
+
+@plain_dataclass(kw_only=True)
+class HeldOutTargets(TrainingMonitor):
+    """Ends a training when texts that are held out become less likely; keeps the best weights."""
+
+    forward: RowForward
+    targets: ExchangeTargets
+    every: int
+    most_rise: float | None  # relative, of perplexity
+    values: list[tuple[float, float]]  # divergence from targets, and nats per token; first: before
+    restores_best: bool = True
+
+    @property
+    def is_best(self) -> bool:
+        """Whether the last look is within the limit, and nearer to the targets than all before."""
+        *before, (divergence, _) = self.values
+        return self._is_within(-1) and divergence < min(value for value, _ in before)
+
+    @property
+    def ever_best(self) -> bool:
+        """Whether any look was."""
+        (before, _), *later = self.values
+        return any(
+            value < before for number, (value, _) in enumerate(later, 1) if self._is_within(number)
+        )
+
+    @property
+    def why_not(self) -> str:
+        """What to do where none was."""
+        (before, nats), *later = self.values
+        divergence, after = min(later)
+        return (
+            "texts that are held out must come nearer to their targets and stay as likely, got "
+            f"{divergence:.3g} nats from {before:.3g}, and perplexity {math.exp(after):.4g} from "
+            f"{math.exp(nats):.4g}; lower training.learning_rate, raise sets, or raise most_rise"
+        )
+
+    def _is_within(self, number: int) -> bool:
+        if self.most_rise is None:
+            return True
+        return self.values[number][1] - self.values[0][1] <= math.log1p(self.most_rise)
+
+    @property
+    def record(self) -> dict[str, JSON]:
+        """For an edit's report."""
+        return {
+            "held_out_divergence": [divergence for divergence, _ in self.values],
+            "held_out_perplexity": [math.exp(nats) for _, nats in self.values],
+            "evaluated_every": self.every,
+        }
+
+    def evaluate(self, steps: int, *, last: bool) -> bool:
+        """Measure; True beyond the limit."""
+        del steps, last
+        with at_full_speed(self.forward.model.module):
+            means = [
+                divergences(self.forward, self.targets, [number]).item()
+                for number in range(len(self.targets.ids))
+            ]
+        self.values.append((math.fsum(means) / len(means), _surprise(self.forward, self.targets)))
+        return not self._is_within(-1)
+
+    def state(self) -> JSON:
+        """What was measured."""
+        return [list(pair) for pair in self.values]
+
+    def restore(self, state: JSON) -> None:
+        """Take what was measured before a stop."""
+        pairs = cast(list[list[float]], state)
+        self.values = [(first, second) for first, second in pairs]
+
+
+def _surprise(forward: RowForward, made: ExchangeTargets) -> float:
+    """Mean over tokens of the negative log-probability, in nats; nan without any."""
+    scored = [[place > 0 for place in range(len(row))] for row in made.ids]
+    rows = TokenizedRows(ids=made.ids, scored=scored)
+    values = torch.cat(forward.measured(rows)) if made.ids else torch.empty(0)
+    return -float(values.mean())

@@ -1,0 +1,143 @@
+"""Targets alike for groups, on toy distributions and on texts of a tiny model."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from equipoise.exchange.texts import as_it_is, exchange_lists, exchanged_texts
+from equipoise.testing import tiny_model
+from equipoise.training.exchange_targets import SexTokens, TargetRule, exchange_targets
+
+# a vocabulary of he, she, his, him, her, and three words of no group
+HE, SHE, HIS, HIM, HER = range(5)
+SEXES = SexTokens([([HE], [SHE]), ([HIS, HIM], [HER])], vocabulary=8)
+ABOUT_HIM = [0.2, 0.1, 0.1, 0.05, 0.05, 0.3, 0.15, 0.05]
+ABOUT_HER = [0.06, 0.3, 0.02, 0.02, 0.1, 0.1, 0.3, 0.1]
+
+
+def rule(**options: object) -> TargetRule:
+    usual = {"sexes": SEXES, "mean": "geometric", "settled": math.inf, "strength": 1.0, "top": 7}
+    return TargetRule(**{**usual, **options})  # type: ignore[arg-type]
+
+
+def shares(made: TargetRule, texts: list[list[float]], moved: list[bool | None]) -> Tensor:
+    """Whole targets: [text, token]."""
+    logprobs = torch.tensor(texts).double().log()[:, None]
+    whole = torch.zeros(len(texts), 8).double()
+    for row, (tokens, values, _) in zip(whole, made.targets(logprobs, moved), strict=True):
+        row[tokens[0]] = values[0, :-1]
+        row[(row == 0).nonzero()] = values[0, -1]  # the single token that is left
+    return whole
+
+
+def exchanged(row: list[float]) -> list[float]:
+    """What is said of her where this is said of him: within a class shares are each text's own."""
+    he, she, his, him, her, *others = row
+    return [she, he, her * 0.75, her * 0.25, his + him, *others]
+
+
+@pytest.mark.parametrize("mean", ["geometric", "arithmetic"])
+def test_what_is_alike_for_both_sexes_stays(mean: str) -> None:
+    about_her = exchanged(ABOUT_HIM)
+    targets = shares(rule(mean=mean), [ABOUT_HIM, about_her], [False, True])
+    assert torch.allclose(targets, torch.tensor([ABOUT_HIM, about_her]).double())
+
+
+def test_each_sex_gets_the_mean_of_what_follows_its_own_words() -> None:
+    him, her = shares(rule(), [ABOUT_HIM, ABOUT_HER], [False, True])
+    assert him[HE].item() == pytest.approx(her[SHE].item()) == pytest.approx((0.2 + 0.3) / 2)
+    assert him[SHE].item() == pytest.approx(her[HE].item()) == pytest.approx((0.1 + 0.06) / 2)
+    assert (him[HIS] + him[HIM]).item() == pytest.approx((0.15 + 0.1) / 2)
+    assert (him[HIS] / him[HIM]).item() == pytest.approx(2)  # as the model has it
+    assert torch.allclose(him[5:], her[5:])  # words of no group are foretold alike
+    roots = torch.tensor([math.sqrt(a * b) for a, b in zip(ABOUT_HIM, ABOUT_HER, strict=True)][5:])
+    assert torch.allclose(him[5:] / him[5:].sum(), (roots / roots.sum()).double())
+    assert torch.allclose(him.sum(), torch.ones(()).double())
+
+
+def test_of_an_arithmetic_mean_probabilities_are_the_mean() -> None:
+    him, _ = shares(rule(mean="arithmetic", sexes=None), [ABOUT_HIM, ABOUT_HER], [False, True])
+    assert torch.allclose(him, (torch.tensor(ABOUT_HIM) + torch.tensor(ABOUT_HER)).double() / 2)
+
+
+def test_where_no_sex_is_mentioned_both_come_out_alike_with_their_mass() -> None:
+    (target,) = shares(rule(), [ABOUT_HIM], [None])
+    expected = [0.15, 0.15, 0.1 * 2 / 3, 0.1 / 3, 0.1, 0.3, 0.15, 0.05]
+    assert torch.allclose(target, torch.tensor(expected).double())
+
+
+def test_targets_do_not_depend_on_which_text_is_the_first() -> None:
+    texts, moved = [ABOUT_HIM, ABOUT_HER, ABOUT_HIM[::-1]], [False, True, True]
+    targets = shares(rule(settled=0.5), texts, moved)
+    turned = shares(rule(settled=0.5), texts[::-1], moved[::-1])
+    assert torch.allclose(targets, turned.flip(0))
+
+
+def test_a_text_that_depends_on_its_group_keeps_what_the_model_says() -> None:
+    capitals = [[0.01] * 5 + [0.9, 0.02, 0.03], [0.01] * 5 + [0.02, 0.9, 0.03]]
+    kept = shares(rule(settled=0.01), capitals, [False, True])
+    assert torch.allclose(kept, torch.tensor(capitals).double())
+    mixed = shares(rule(settled=math.inf), capitals, [False, True])
+    assert torch.allclose(mixed[0, 5:], mixed[1, 5:])
+    # divergence of 0.7 nats: half of it lets e^-1 through
+    between = shares(rule(settled=0.33), capitals, [False, True])
+    assert kept[0, 5] > between[0, 5] > mixed[0, 5]
+
+
+def test_strength_goes_from_the_model_to_the_target() -> None:
+    whole = shares(rule(), [ABOUT_HIM], [None])
+    half = shares(rule(strength=0.5), [ABOUT_HIM], [None])
+    none = shares(rule(strength=0.0), [ABOUT_HIM], [None])
+    own = torch.tensor([ABOUT_HIM]).double()
+    assert torch.allclose(none, own)
+    assert torch.allclose(half, (own + whole) / 2)
+
+
+def test_what_is_not_kept_apart_is_a_single_share() -> None:
+    logprobs = torch.tensor([[ABOUT_HIM]]).log()
+    ((tokens, values, nats),) = rule(top=2).targets(logprobs, [None])
+    assert tokens[0, 0] == 5
+    assert values[0, 0].item() == pytest.approx(0.3)
+    assert values.sum().item() == pytest.approx(1)
+    assert values.shape == (1, 3)
+    assert nats.item() > 0  # of the whole distributions
+
+
+def test_places_are_those_that_all_texts_of_a_set_have() -> None:
+    model, lists = tiny_model("llama", context=512), exchange_lists(("gender", "race"))
+    sets = [
+        exchanged_texts("He is a black man of good will.", lists, most=3, seed=0),
+        (as_it_is("It rains."),),
+        exchanged_texts("She said: " + "so " * 300, lists, most=1, seed=0),
+    ]
+    made = exchange_targets(model, sets, rule(sexes=None), max_tokens=128)
+    assert made.left_out == 1
+    assert made.sets == [0, 0, 0, 0, 1]
+    counts = {len(target.places) for target in made.targets[:4]}
+    assert len(counts) == 1
+    for places in zip(*(target.places for target in made.targets[:4]), strict=True):
+        foretold = {
+            row[place] if place < len(row) else None
+            for row, place in zip(made.ids, places, strict=False)
+        }
+        if places[0] > 20:  # behind the last word that changes
+            assert len(foretold) == 1
+    alone = made.targets[4]
+    assert alone.places == list(range(1, len(made.ids[4]) + 1))
+    assert alone.before.abs().max() < 1e-5  # nothing to change
+    assert made.targets[0].before.max() > 0
+    assert torch.allclose(alone.shares.sum(-1), torch.ones(len(alone.places)))
+
+
+def test_a_share_of_sets_is_kept_apart_whole() -> None:
+    model, lists = tiny_model("llama", context=512), exchange_lists(("gender",))
+    texts = ["He left.", "She sat.", "It rains.", "His hat.", "Her bag is here."]
+    sets = [exchanged_texts(text, lists, most=1, seed=0) or (as_it_is(text),) for text in texts]
+    made = exchange_targets(model, sets, rule(sexes=None), max_tokens=64)
+    learnt, apart = made.split(0.4, seed=1)
+    assert set(learnt.sets).isdisjoint(apart.sets)
+    assert len(set(apart.sets)) == 2
+    assert len(learnt.ids) + len(apart.ids) == len(made.ids)
+    assert len(learnt.rows().index) == len(learnt.ids)

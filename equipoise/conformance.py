@@ -176,7 +176,10 @@ def tiny_supply() -> Supply:
         prompts=tuple(prompts[:32]),
         hinted=tuple(hinted),
         contrasts=tuple(map(_contrast, jobs)),
-        texts=tuple(f"The door of house {n} is open." for n in range(8)),
+        texts=tuple(
+            f"The {'man' if number % 2 else 'door'} of house {number} is here."
+            for number in range(8)
+        ),
         paragraphs=tuple(
             Prompt(
                 id=f"late/{day}",

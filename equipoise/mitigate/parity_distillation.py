@@ -12,12 +12,9 @@ and to say what it said of texts without a group, but for he and she.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, ClassVar
 
-import torch
-from jaxtyping import Float
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
@@ -34,24 +31,22 @@ from equipoise.exchange.texts import (
     exchanged_texts,
 )
 from equipoise.exchange.words import GENDER
-from equipoise.inference.forward import at_full_speed
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.models.tokenization import vocabulary_of
 from equipoise.records import JSON, OPTIONS, ModelKind, Supply
 from equipoise.rows import text_sha256
-from equipoise.training.chunked_head import truncated_divergence
 from equipoise.training.exchange_targets import (
-    ExchangeTargets,
     Mean,
     SexTokens,
     TargetRule,
+    divergences,
     exchange_targets,
 )
-from equipoise.training.loop import Rows, TrainingMonitor
+from equipoise.training.held_out_targets import HeldOutTargets, mean_surprise
+from equipoise.training.loop import Rows
 from equipoise.training.lora import adapter_tensors, lora_in_training
 from equipoise.training.row_forward import RowForward
-from equipoise.training.row_tokens import TokenizedRows
 from equipoise.training.text_training import Objective, TextTraining
 
 
@@ -104,28 +99,34 @@ class ParityDistillation(Mitigation):
         """Make the targets and train an adapter.
 
         Raises `RecipeError` when no text of the supply mentions a group of the axes, or all are too
-        long, and as `TextTraining.fit_loss`.
+        long; `ModelError` for a masked model, where held-out texts come no nearer to their
+        targets, and as `TextTraining.fit_loss`.
         """
+        if model.kind != "causal":
+            raise ModelError(
+                f"next words are distilled from a causal model, {model.identity} is {model.kind}; "
+                "use a causal model"
+            )
         sets, neutral = self.choose(supply, seed=seed)
         rule = self._rule(model)
-        made = exchange_targets(
+        learning = exchange_targets(
             model,
             [*sets, *((as_it_is(text),) for text in neutral)],
             rule,
             max_tokens=self.training.max_tokens,
         )
-        if not any(number < len(sets) for number in made.sets):
+        if not any(number < len(sets) for number in learning.sets):
             raise RecipeError(
                 f"texts must have at most {self.training.max_tokens} tokens with their exchanges, "
                 f"got {len(sets)} longer ones from '{supply.origin}'; raise training.max_tokens"
             )
-        learnt, held_out = made.split(self.held_out, seed=seed)
+        learnt, held_out = learning.split(self.held_out, seed=seed)
         texts = [each.text for group in sets for each in group] + neutral
         report: dict[str, JSON] = {
             "sets": len(sets),
-            "texts": len(made.ids),
+            "texts": len(learning.ids),
             "neutral_texts": len(neutral),
-            "left_out": made.left_out,
+            "left_out": learning.left_out,
             "held_out": len(held_out.ids),
             "words_of_sexes": 0 if rule.sexes is None else rule.sexes.classes,
             "divergence": learnt.divergence,
@@ -138,7 +139,7 @@ class ParityDistillation(Mitigation):
             targets=held_out,
             every=self.evaluate_every,
             most_rise=self.most_rise,
-            values=[(held_out.divergence, _surprise(forward, held_out))],
+            values=[(held_out.divergence, mean_surprise(forward, held_out))],
         )
 
         def loss(module: nn.Module, numbers: Rows, step: int) -> Tensor:
@@ -229,98 +230,3 @@ class ParityDistillation(Mitigation):
             config=config,
             tensors=adapter_tensors(weights),
         )
-
-
-def divergences(
-    forward: RowForward, made: ExchangeTargets, numbers: Sequence[int]
-) -> Float[Tensor, " row"]:
-    """Of rows the mean over places of KL(target || model), in nats."""
-    device = forward.model.module.device
-    targets = [made.targets[number] for number in numbers]
-
-    def read(states: Tensor, chosen: Sequence[int]) -> Tensor:
-        tokens = torch.cat([targets[number].tokens for number in chosen]).to(device)
-        shares = torch.cat([targets[number].shares for number in chosen]).to(device)
-        return truncated_divergence(states, forward.head, tokens, shares)
-
-    ids, places = [made.ids[number] for number in numbers], [each.places for each in targets]
-    return torch.stack([values.mean() for values in forward.read(ids, places, read)])
-
-
-@plain_dataclass(kw_only=True)
-class HeldOutTargets(TrainingMonitor):
-    """Ends a training when texts that are held out become less likely; keeps the best weights."""
-
-    forward: RowForward
-    targets: ExchangeTargets
-    every: int
-    most_rise: float | None  # relative, of perplexity
-    values: list[tuple[float, float]]  # divergence from targets, and nats per token; first: before
-    restores_best: bool = True
-
-    @property
-    def is_best(self) -> bool:
-        """Whether the last look is within the limit, and nearer to the targets than all before."""
-        *before, (divergence, _) = self.values
-        return self._is_within(-1) and divergence < min(value for value, _ in before)
-
-    @property
-    def ever_best(self) -> bool:
-        """Whether any look was."""
-        (before, _), *later = self.values
-        return any(
-            value < before for number, (value, _) in enumerate(later, 1) if self._is_within(number)
-        )
-
-    @property
-    def why_not(self) -> str:
-        """What to do where none was."""
-        (before, nats), *later = self.values
-        divergence, after = min(later)
-        return (
-            "texts that are held out must come nearer to their targets and stay as likely, got "
-            f"{divergence:.3g} nats from {before:.3g}, and perplexity {math.exp(after):.4g} from "
-            f"{math.exp(nats):.4g}; lower training.learning_rate, raise sets, or raise most_rise"
-        )
-
-    def _is_within(self, number: int) -> bool:
-        if self.most_rise is None:
-            return True
-        return self.values[number][1] - self.values[0][1] <= math.log1p(self.most_rise)
-
-    @property
-    def record(self) -> dict[str, JSON]:
-        """For an edit's report."""
-        return {
-            "held_out_divergence": [divergence for divergence, _ in self.values],
-            "held_out_perplexity": [math.exp(nats) for _, nats in self.values],
-            "evaluated_every": self.every,
-        }
-
-    def evaluate(self, steps: int, *, last: bool) -> bool:
-        """Measure; True beyond the limit."""
-        del steps, last
-        with at_full_speed(self.forward.model.module):
-            means = [
-                divergences(self.forward, self.targets, [number]).item()
-                for number in range(len(self.targets.ids))
-            ]
-        self.values.append((math.fsum(means) / len(means), _surprise(self.forward, self.targets)))
-        return not self._is_within(-1)
-
-    def state(self) -> JSON:
-        """What was measured."""
-        return [list(pair) for pair in self.values]
-
-    def restore(self, state: JSON) -> None:
-        """Take what was measured before a stop."""
-        pairs = cast(list[list[float]], state)
-        self.values = [(first, second) for first, second in pairs]
-
-
-def _surprise(forward: RowForward, made: ExchangeTargets) -> float:
-    """Mean over tokens of the negative log-probability, in nats; nan without any."""
-    scored = [[place > 0 for place in range(len(row))] for row in made.ids]
-    rows = TokenizedRows(ids=made.ids, scored=scored)
-    values = torch.cat(forward.measured(rows)) if made.ids else torch.empty(0)
-    return -float(values.mean())

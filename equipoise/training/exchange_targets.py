@@ -35,6 +35,7 @@ from equipoise.inference.forward import at_full_speed
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.tokenization import Marked, encode
 from equipoise.rows import TrainingRow
+from equipoise.training.chunked_head import truncated_divergence
 from equipoise.training.learnable_rows import LearnableRows
 from equipoise.training.row_forward import RowForward
 from equipoise.training.row_tokens import TokenizedRows
@@ -111,18 +112,20 @@ class TargetRule:
         divergence = gaps[:, :, others].sum(-1).mean(0).clamp_min(0)
         weight = self.strength * (1 - divergence / self.settled).clamp(max=0).exp()[:, None]
         wanted = self._sex_masses(probabilities, moved)
-        for number, own in enumerate(logprobs):
-            target = weight * common + (1 - weight) * own
+        for number, unchanged in enumerate(logprobs):
+            target = weight * common + (1 - weight) * unchanged
             if self.sexes is None or wanted is None:
                 target = target.log_softmax(-1)
             else:
                 # of an exchange that changes no text nothing can depend on the group
                 share = self.strength if moved[number] is None else weight
-                target = self._with_sexes(target, own, probabilities[number], wanted[number], share)
+                target = self._with_sexes(
+                    target, unchanged, probabilities[number], wanted[number], share
+                )
             shares = target.exp()
             top = shares.topk(min(self.top, shares.shape[-1] - 1), dim=-1)
             rest = (1 - top.values.sum(-1, keepdim=True)).clamp_min(0)
-            nats = (shares * (target - own)).sum(-1)
+            nats = (shares * (target - unchanged)).sum(-1)
             yield top.indices, torch.cat([top.values, rest], dim=-1), nats
 
     def _sex_masses(
@@ -146,7 +149,7 @@ class TargetRule:
     def _with_sexes(
         self,
         target: Tensor,
-        own: Tensor,
+        unchanged: Tensor,
         probabilities: Tensor,
         wanted: tuple[Tensor, Tensor],
         share: Tensor | float,
@@ -162,7 +165,7 @@ class TargetRule:
             mass = share * wanted[side] + (1 - share) * before
             ids, of = self.sexes.ids[side], self.sexes.of[side]
             change = mass.clamp_min(_TINY).log() - before.clamp_min(_TINY).log()
-            target[:, ids] = own[:, ids] + change[:, of]
+            target[:, ids] = unchanged[:, ids] + change[:, of]
             total = total + mass.sum(-1)
         left = (1 - total).clamp_min(_TINY).log()[:, None]
         rest = target[:, self.sexes.others]
@@ -231,22 +234,38 @@ def exchange_targets(
     A text alone is a set, too. Tensors are on the CPU. Raises `ModelError` where memory is short.
     """
     forward = RowForward(model)
-    made = ExchangeTargets()
+    learning = ExchangeTargets()
     waiting: list[tuple[int, _Aligned]] = []
     tokens = 0
     for number, texts in enumerate(sets):
         aligned = _align(model, texts, max_tokens=max_tokens)
         if aligned is None:
-            made.left_out += 1
+            learning.left_out += 1
             continue
         waiting.append((number, aligned))
         tokens += sum(map(len, aligned.ids))
         if tokens >= _ROWS:
-            _add_targets(made, forward, waiting, rule)
+            _add_targets(learning, forward, waiting, rule)
             waiting, tokens = [], 0
     if waiting:
-        _add_targets(made, forward, waiting, rule)
-    return made
+        _add_targets(learning, forward, waiting, rule)
+    return learning
+
+
+def divergences(
+    forward: RowForward, learning: ExchangeTargets, numbers: Sequence[int]
+) -> Float[Tensor, " row"]:
+    """Of rows the mean over places of KL(target || model), in nats."""
+    device = forward.model.module.device
+    targets = [learning.targets[number] for number in numbers]
+
+    def read(states: Tensor, chosen: Sequence[int]) -> Tensor:
+        tokens = torch.cat([targets[number].tokens for number in chosen]).to(device)
+        shares = torch.cat([targets[number].shares for number in chosen]).to(device)
+        return truncated_divergence(states, forward.head, tokens, shares)
+
+    ids, places = [learning.ids[number] for number in numbers], [each.places for each in targets]
+    return torch.stack([values.mean() for values in forward.read(ids, places, read)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +309,7 @@ def _align(
 
 
 def _add_targets(
-    made: ExchangeTargets,
+    learning: ExchangeTargets,
     forward: RowForward,
     waiting: Sequence[tuple[int, _Aligned]],
     rule: TargetRule,
@@ -305,10 +324,10 @@ def _add_targets(
             logits = torch.stack([forward.logits(next(states)) for _ in range(count)])
             parts = rule.targets(logits.float().log_softmax(-1).cpu(), aligned.moved)
             for row, row_places, part in zip(aligned.ids, aligned.places, parts, strict=True):
-                made.ids.append(row)
+                learning.ids.append(row)
                 # tensors of inference mode cannot be used where gradients are wanted: clones can
-                made.targets.append(RowTarget(row_places, *(each.clone() for each in part)))
-                made.sets.append(number)
+                learning.targets.append(RowTarget(row_places, *(each.clone() for each in part)))
+                learning.sets.append(number)
 
 
 def _classes(

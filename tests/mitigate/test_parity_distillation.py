@@ -12,13 +12,13 @@ from equipoise.errors import ModelError, RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.parity_distillation import (
     DistilledAdapter,
-    HeldOutTargets,
     ParityDistillation,
 )
 from equipoise.records import Continuation, Supply
 from equipoise.rows import text_sha256
 from equipoise.testing import tiny_model
 from equipoise.training.exchange_targets import ExchangeTargets
+from equipoise.training.held_out_targets import HeldOutTargets
 from equipoise.training.row_forward import RowForward
 
 TEXTS = (

@@ -22,11 +22,11 @@ def rule(**options: object) -> TargetRule:
     return TargetRule(**{**usual, **options})  # type: ignore[arg-type]
 
 
-def shares(made: TargetRule, texts: list[list[float]], moved: list[bool | None]) -> Tensor:
+def shares(learning: TargetRule, texts: list[list[float]], moved: list[bool | None]) -> Tensor:
     """Whole targets: [text, token]."""
     logprobs = torch.tensor(texts).double().log()[:, None]
     whole = torch.zeros(len(texts), 8).double()
-    for row, (tokens, values, _) in zip(whole, made.targets(logprobs, moved), strict=True):
+    for row, (tokens, values, _) in zip(whole, learning.targets(logprobs, moved), strict=True):
         row[tokens[0]] = values[0, :-1]
         row[(row == 0).nonzero()] = values[0, -1]  # the single token that is left
     return whole
@@ -90,9 +90,9 @@ def test_strength_goes_from_the_model_to_the_target() -> None:
     whole = shares(rule(), [ABOUT_HIM], [None])
     half = shares(rule(strength=0.5), [ABOUT_HIM], [None])
     none = shares(rule(strength=0.0), [ABOUT_HIM], [None])
-    own = torch.tensor([ABOUT_HIM]).double()
-    assert torch.allclose(none, own)
-    assert torch.allclose(half, (own + whole) / 2)
+    unchanged = torch.tensor([ABOUT_HIM]).double()
+    assert torch.allclose(none, unchanged)
+    assert torch.allclose(half, (unchanged + whole) / 2)
 
 
 def test_what_is_not_kept_apart_is_a_single_share() -> None:
@@ -112,22 +112,22 @@ def test_places_are_those_that_all_texts_of_a_set_have() -> None:
         (as_it_is("It rains."),),
         exchanged_texts("She said: " + "so " * 300, lists, most=1, seed=0),
     ]
-    made = exchange_targets(model, sets, rule(sexes=None), max_tokens=128)
-    assert made.left_out == 1
-    assert made.sets == [0, 0, 0, 0, 1]
-    counts = {len(target.places) for target in made.targets[:4]}
+    learning = exchange_targets(model, sets, rule(sexes=None), max_tokens=128)
+    assert learning.left_out == 1
+    assert learning.sets == [0, 0, 0, 0, 1]
+    counts = {len(target.places) for target in learning.targets[:4]}
     assert len(counts) == 1
-    for places in zip(*(target.places for target in made.targets[:4]), strict=True):
+    for places in zip(*(target.places for target in learning.targets[:4]), strict=True):
         foretold = {
             row[place] if place < len(row) else None
-            for row, place in zip(made.ids, places, strict=False)
+            for row, place in zip(learning.ids, places, strict=False)
         }
         if places[0] > 20:  # behind the last word that changes
             assert len(foretold) == 1
-    alone = made.targets[4]
-    assert alone.places == list(range(1, len(made.ids[4]) + 1))
+    alone = learning.targets[4]
+    assert alone.places == list(range(1, len(learning.ids[4]) + 1))
     assert alone.before.abs().max() < 1e-5  # nothing to change
-    assert made.targets[0].before.max() > 0
+    assert learning.targets[0].before.max() > 0
     assert torch.allclose(alone.shares.sum(-1), torch.ones(len(alone.places)))
 
 
@@ -135,9 +135,9 @@ def test_a_share_of_sets_is_kept_apart_whole() -> None:
     model, lists = tiny_model("llama", context=512), exchange_lists(("gender",))
     texts = ["He left.", "She sat.", "It rains.", "His hat.", "Her bag is here."]
     sets = [exchanged_texts(text, lists, most=1, seed=0) or (as_it_is(text),) for text in texts]
-    made = exchange_targets(model, sets, rule(sexes=None), max_tokens=64)
-    learnt, apart = made.split(0.4, seed=1)
+    learning = exchange_targets(model, sets, rule(sexes=None), max_tokens=64)
+    learnt, apart = learning.split(0.4, seed=1)
     assert set(learnt.sets).isdisjoint(apart.sets)
     assert len(set(apart.sets)) == 2
-    assert len(learnt.ids) + len(apart.ids) == len(made.ids)
+    assert len(learnt.ids) + len(apart.ids) == len(learning.ids)
     assert len(learnt.rows().index) == len(learnt.ids)

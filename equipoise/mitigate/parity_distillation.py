@@ -44,9 +44,9 @@ from equipoise.training.exchange_targets import (
     exchange_targets,
 )
 from equipoise.training.held_out_targets import HeldOutTargets, mean_surprise
-from equipoise.training.loop import Rows
 from equipoise.training.lora import adapter_tensors, lora_in_training
 from equipoise.training.row_forward import RowForward
+from equipoise.training.schedule import Rows
 from equipoise.training.text_training import Objective, TextTraining
 
 
@@ -169,7 +169,7 @@ class ParityDistillation(Mitigation):
         Raises `RecipeError` when no text mentions a group.
         """
         lists = exchange_lists(self.axes)
-        quota = dict.fromkeys(self.axes, math.ceil(self.sets / len(self.axes)))
+        quota: dict[str, int] = dict.fromkeys(self.axes, math.ceil(self.sets / len(self.axes)))
         sets: list[tuple[ExchangedText, ...]] = []
         neutral: list[str] = []
         for text in shuffled(list(dict.fromkeys(supply.texts)), seed=f"parity {seed}"):

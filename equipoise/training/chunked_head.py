@@ -69,31 +69,40 @@ def divergence(
 
 def truncated_divergence(
     hidden: Float[Tensor, "position width"],
-    head: OutputLayer,
+    head: OutputLayer | None,
     tokens: Int[Tensor, "position top"],
     shares: Float[Tensor, "position share"],
 ) -> Float[Tensor, " position"]:
     """KL(target || model) (nats, 0: equal) per position, of targets whose rest is one outcome.
 
     `shares`: the target's probability of each of the distinct `tokens`, and last that of all
-    others together. It is at most the divergence of the whole distributions. Gradients reach
-    `hidden` alone.
+    others together. It is at most the divergence of the whole distributions. Without `head`
+    `hidden` are logits. Gradients reach `hidden` alone.
     """
     entropy = torch.special.xlogy(shares, shares).sum(-1)
 
-    def rule(part: slice, logprobs: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:
-        chosen, target = tokens[part], shares[part]
-        top = logprobs.gather(1, chosen)
+    def outcomes(logprobs: Tensor, part: slice) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of the target's outcomes, and the probability of the last."""
+        top = logprobs.gather(1, tokens[part])
         # what rounding leaves of the rest may be nothing, which has no logarithm
         rest = 1 - top.exp().sum(-1, keepdim=True).clamp(max=1 - _LEAST)
-        model = torch.cat([top, rest.log()], dim=-1)
+        return torch.cat([top, rest.log()], dim=-1), rest
+
+    if head is None:
+        model, _ = outcomes(hidden.float().log_softmax(-1), slice(None))
+        values: Tensor = entropy - (shares * model).sum(-1)
+        return values
+
+    def rule(part: slice, logprobs: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:
+        target = shares[part]
+        model, rest = outcomes(logprobs, part)
         value = entropy[part] - (target * model).sum(-1)
 
         def gradient() -> Tensor:
             ratio = target[:, -1:] / rest
             grad = logprobs.exp_()
-            kept = grad.gather(1, chosen)
-            return grad.mul_(1 - ratio).scatter_(1, chosen, kept - target[:, :-1])
+            kept = grad.gather(1, tokens[part])
+            return grad.mul_(1 - ratio).scatter_(1, tokens[part], kept - target[:, :-1])
 
         return value, gradient
 

@@ -159,7 +159,8 @@ class TargetRule:
         What is left is for all other tokens.
         """
         assert self.sexes is not None
-        target, total = target.clone(), 0
+        target = target.clone()
+        total = target.new_zeros(len(target))
         for side in (0, 1):
             before = self.sexes.masses(probabilities, side)
             mass = share * wanted[side] + (1 - share) * before

@@ -130,6 +130,16 @@ def test_truncated_divergence_and_gradients_match_autograd(kind: Kind) -> None:
     assert torch.allclose(gradient(value, hidden), gradient(truth, hidden), atol=1e-5)
 
 
+def test_truncated_divergence_of_logits_is_that_behind_the_layer() -> None:
+    layer, hidden = head(bias=True), states(0)
+    top = logits(layer, states(3)).softmax(-1).topk(4)
+    shares = torch.cat([top.values, 1 - top.values.sum(-1, keepdim=True)], dim=-1)
+    values = logits(layer, hidden).requires_grad_()
+    value = truncated_divergence(values, None, top.indices, shares)
+    assert torch.allclose(value, truncated_divergence(hidden, layer, top.indices, shares))
+    assert gradient(value, values).abs().max() > 0
+
+
 def test_truncated_divergence_of_all_but_a_token_is_the_whole() -> None:
     layer, hidden = head(bias=True), states(0)
     target = logits(layer, states(3)).softmax(-1)

@@ -14,6 +14,7 @@ from worlds import in_world
 
 from equipoise.attribute.base import Attributor
 from equipoise.benchmarks.base import AnyBenchmark, Benchmark
+from equipoise.data import hellaswag
 from equipoise.data.jigsaw_package import converted_files
 from equipoise.data.sources import reading_from
 from equipoise.edits.adapter import AdapterEdit
@@ -130,6 +131,11 @@ def test_supplier(name: str, tmp_path: Path) -> None:
         options["path"] = str(tmp_path / "texts.txt")
     if name == "mix":
         options["mix"] = "planted_mix"
+    if name in ("hellaswag", "matched"):  # a quarter of the official file
+        lines = hellaswag.source().read().splitlines()
+        (tmp_path / "part.jsonl").write_bytes(b"\n".join(lines[: len(lines) // 4]))
+        part: dict[str, JSON] = {"path": str(tmp_path / "part.jsonl"), "items": 300}
+        options |= part if name == "hellaswag" else {"like": {"name": "hellaswag", **part}}
     with in_world("targets=40"):
         check_supplier(build(Supplier, name, options))
 

@@ -170,11 +170,11 @@ class _Schedule:
                 time.sleep(_WAIT)  # other processes are at all that is left
             futures = [each.future for each in self.started.values() if each.future]
             wait(futures, timeout=_WAIT, return_when=FIRST_COMPLETED)
-            for started in [*self.started.values()]:
-                self._look_for_begin(started)
-                if started.future is not None and started.future.done():
-                    del self.started[started.possible.key]
-                    self._settle(started, started.future)
+            over = [each for each in self.started.values() if each.future and each.future.done()]
+            self._look_for_begins()  # after that, so that no step ends without it
+            for started in over:
+                del self.started[started.possible.key]
+                self._settle(started)
 
     def announce(self, possible: Step, worker: str = "") -> None:
         """Say that a step has begun."""
@@ -216,15 +216,21 @@ class _Schedule:
         with self.store.lock(key) as free:
             return free
 
-    def _look_for_begin(self, started: _Started) -> None:
-        if not started.announced:
-            worker = self.store.worker_of(started.possible.key, after=started.log_size)
+    def _look_for_begins(self) -> None:
+        """Announce the steps that workers have begun."""
+        unannounced = [key for key, started in self.started.items() if not started.announced]
+        # thousands may wait for room, and a look for each of their logs takes a while on a network
+        logged = self.store.logged() if unannounced else set()
+        for key in filter(logged.__contains__, unannounced):
+            started = self.started[key]
+            worker = self.store.worker_of(key, after=started.log_size)
             if worker is not None:
                 self.announce(started.possible, worker)
 
-    def _settle(self, started: _Started, future: "Future[StepOutcome]") -> None:
-        """Count what became of a step."""
-        step, possible = started.step, started.possible
+    def _settle(self, started: _Started) -> None:
+        """Count what became of a step that is over."""
+        step, possible, future = started.step, started.possible, started.future
+        assert future is not None
         error = future.exception()
         if isinstance(error, EquipoiseError):
             raise error
@@ -266,11 +272,8 @@ class _Schedule:
 
     def _time_left(self) -> str:
         """How long the rest takes, those aside that are done; empty where it is not known."""
-        to_do = [
-            description
-            for key, description in self.described.items()
-            if key not in self.settled and not self.store.step(key).is_dir()
-        ]
+        over = self.settled | self.store.kept()
+        to_do = [step for key, step in self.described.items() if key not in over]
         seconds = [self.timing.expect(description) for description in to_do]
         if None in seconds:
             return ""

@@ -15,6 +15,7 @@ written last: a folder without it, or with a file of another hash, is not a resu
 
 import errno
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -114,6 +115,10 @@ class Store:
         """Where a finished step lies, or will."""
         return self.folder / "steps" / key
 
+    def kept(self) -> set[str]:
+        """The keys of all steps that lie there, whole or not, from a single look at the folder."""
+        return set(_names_in(self.folder / "steps"))
+
     def fault(self, key: str) -> str | None:
         """What is wrong with a step; None: every file has the hash in `done.json`. Reads all."""
         folder = self.step(key)
@@ -201,6 +206,10 @@ class Store:
     def log_of(self, key: str) -> Path:
         """Where workers write what they say of a step."""
         return self.folder / "logs" / f"{key}.txt"
+
+    def logged(self) -> set[str]:
+        """The keys of all steps of which there is one, from a single look at the folder."""
+        return {name.removesuffix(".txt") for name in _names_in(self.folder / "logs")}
 
     def log_size(self, key: str) -> int:
         """Bytes that there are of it so far."""
@@ -306,6 +315,13 @@ def remove_unfinished(place: Path) -> None:
         if unfinished.is_file():
             unfinished.unlink(missing_ok=True)
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:  # nothing was run
+        return []
 
 
 def _is_only_begun(folder: Path) -> bool:

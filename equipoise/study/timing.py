@@ -23,6 +23,7 @@ class Timing:
 
     by_key: dict[str, float] = field(default_factory=dict)
     _like: dict[tuple[Any, ...], list[float]] = field(default_factory=dict)
+    _medians: dict[tuple[Any, ...], float] = field(default_factory=dict)  # as far as asked for
 
     @classmethod
     def of(cls, store: Store, steps: Iterable[Described]) -> "Timing":
@@ -42,11 +43,16 @@ class Timing:
         self.by_key[step["key"]] = seconds
         for kind in _kinds(step):
             self._like.setdefault(kind, []).append(seconds)
+            self._medians.pop(kind, None)
 
     def expect(self, step: Described) -> float | None:
         """Median seconds of the finished steps that are most like it; None: there are none."""
         kind = next((kind for kind in _kinds(step) if kind in self._like), None)
-        return None if kind is None else median(self._like[kind])
+        if kind is None:
+            return None
+        if kind not in self._medians:
+            self._medians[kind] = median(self._like[kind])
+        return self._medians[kind]
 
     def describe(self, steps: Sequence[Described], guesses: Mapping[str, float]) -> str:
         """How long these steps will take, as far as it is known; `guesses`: of others, by key."""

@@ -94,6 +94,11 @@ def measure(  # noqa: PLR0913
     subjects = _find_elsewhere(
         model, of_server, form, chat=chat, plain=plain, start=start, called=called
     )
+    if subjects:
+        _refuse_opening(
+            model, dtype=dtype, quantize=quantize, device=device, revision=revision, base=base,
+            batch_size=batch_size, trust_remote_code=trust_remote_code,
+        )  # fmt: skip
     if dry:
         _print_costs(subjects, built, asked)
     if not subjects:  # a model to be opened here
@@ -325,6 +330,16 @@ def _find_elsewhere(
     if chat or start != "auto" or called:
         raise RecipeError(f"{model} must be asked as it is; leave --chat, --start and --as out")
     return [Predictions.parse(model) if predicted else DecisionServer.parse(model)]
+
+
+def _refuse_opening(model: str, **given: str | int | bool | None) -> None:
+    """Raise `RecipeError` for a flag that says how a model is opened, of one that is not."""
+    for name, value in given.items():
+        if value not in ("auto", None, False):
+            flag = f"--{name.replace('_', '-')}"
+            raise RecipeError(
+                f"{flag} is of a model that is opened here, got {value!r} for {model}; leave it out"
+            )
 
 
 def _check_start(start: str, model: str, *, chat: bool, plain: bool) -> None:

@@ -190,9 +190,9 @@ class Resolver:
         check_margins(self.recipe, metrics, unknown=self.unread)
         code = spec.trust_remote_code
         with self._at(spec):
+            server = server_content(spec)
             bases = base_contents_of(spec.name, base=spec.base, code=code)
             content = content_of(undecided(spec.name), code=code)
-            server = server_content(spec)
         return {
             "model": {
                 "name": spec.name,

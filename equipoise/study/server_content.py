@@ -2,6 +2,7 @@
 
 from equipoise import plugins
 from equipoise.errors import RecipeError
+from equipoise.inference.decision_server import is_server
 from equipoise.loading.content import content_of
 from equipoise.records import JSON
 from equipoise.remote.options import SCHEME, ServerOptions, is_remote, parse_name
@@ -18,8 +19,11 @@ def server_options(spec: ModelSpec) -> dict[str, JSON]:
 def server_content(spec: ModelSpec) -> dict[str, JSON] | None:
     """Its options, and a hash of the tokenizer's folder; None: the model is behind none.
 
-    Raises `RecipeError` and `ModelError` for a name or options that are none.
+    Raises `RecipeError` and `ModelError` for a name or options that are none, and for what is said
+    of opening a model that is behind a server of any kind.
     """
+    if is_remote(spec.name) or is_server(spec.name):
+        _refuse_opening(spec)
     if not is_remote(spec.name):
         if spec.server:
             raise RecipeError(
@@ -31,3 +35,18 @@ def server_content(spec: ModelSpec) -> dict[str, JSON] | None:
     content: dict[str, JSON] = plugins.options_of(options, transport=False)
     tokenizer = options.tokenizer
     return {**content, "content": None if tokenizer is None else content_of(tokenizer)}
+
+
+def _refuse_opening(spec: ModelSpec) -> None:
+    given: dict[str, object] = {
+        "dtype": spec.dtype,
+        "quantize": spec.quantize,
+        "revision": spec.revision,
+    }
+    given |= {"base": spec.base, "trust_remote_code": spec.trust_remote_code or None}
+    for name, value in given.items():
+        if value not in ("auto", None):
+            raise RecipeError(
+                f"{name} is of a model that is opened here, got {value!r} for {spec.name}; leave "
+                "it out"
+            )

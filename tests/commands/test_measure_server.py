@@ -67,6 +67,11 @@ def test_numbers_are_those_of_the_model_in_memory(ask: Asked, tmp_path: Path) ->
         (("--chat",), "gives no log-probabilities of a text"),
         (("--start", "none"), "start is of a tokenizer"),
         (("--set", "openai.key=1"), "openai has no option 'key'"),
+        (("--dtype", "bfloat16"), "--dtype is of a model that is opened here, got 'bfloat16'"),
+        (("--device", "cpu", "--dry"), "--device is of a model that is opened here"),
+        (("--revision", "a"), "--revision is of"),
+        (("--base", "a"), "--base is of"),
+        (("--batch-size", "9"), "--batch-size is of"),
     ],
 )
 def test_flags_that_a_server_does_not_know(

@@ -66,6 +66,9 @@ def test_keys_have_what_answers_depend_on(tmp_path: Path) -> None:
     [
         ("planted:default", ", server: {in_flight: 2}", "server is of a model behind openai:"),
         ("openai:http://127.0.0.1:9/v1#owl", ", server: {key: a}", "openai has no option 'key'"),
+        ("openai:http://127.0.0.1:9/v1#owl", ", dtype: bfloat16", "dtype is of a model that is"),
+        ("openai:http://127.0.0.1:9/v1#owl", ", base: a", "base is of a model that is opened"),
+        ("decision:http://127.0.0.1:9#owl", ", revision: a", "revision is of a model that is"),
         ("openai:http://127.0.0.1:9/v1", "", "is named openai:http://HOST:PORT/v1#NAME"),
     ],
 )

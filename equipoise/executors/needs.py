@@ -11,7 +11,9 @@ from functools import lru_cache
 from typing import Final
 
 from equipoise.errors import RecipeError
+from equipoise.inference.decision_server import is_server
 from equipoise.records import JSON
+from equipoise.remote.options import is_remote
 from equipoise.study.plan import Plan, Step
 from equipoise.study.recipe import MitigationSpec, ModelSpec
 from equipoise.study.resource_spec import ResourceSpec
@@ -66,9 +68,12 @@ class Machine:
 
 def needs_of(plan: Plan, step: Step, *, device: str) -> Needs:
     """What a step needs. `device`: as `--device` has it; of "cuda", each such step takes a GPU."""
-    if step.kind not in _WEIGHTS or step.model is None:
-        return Needs(cpus=1, gpus=0, memory=None, why="opens no model")
     asked = plan.recipe.resources
+    if step.kind not in _WEIGHTS or step.model is None or _is_served(step.model.name):
+        # an account of Slurm is wanted of every job
+        return Needs(
+            cpus=1, gpus=0, memory=None, hours=asked.hours, slurm=asked.slurm, why="opens no model"
+        )
     if step.kind == "fit" and isinstance(step.mitigation, MitigationSpec):
         asked = step.mitigation.resources.over(asked)
     memory, why = _estimate_memory(step.model, step.kind)
@@ -101,6 +106,10 @@ def refuse_impossible(
                 f"a step must fit on a machine, '{step.title}' needs {needs.sizes} ({needs.why}), "
                 f"there is {capacities or 'none'}; {remedy}"
             )
+
+
+def _is_served(name: str) -> bool:
+    return is_remote(name) or is_server(name)
 
 
 def _states(asked: ResourceSpec, name: str) -> bool:

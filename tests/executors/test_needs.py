@@ -43,6 +43,16 @@ def test_the_recipe_says_more(written: Callable[[str], Path]) -> None:
     assert of["fit"].sizes == "3 CPUs, 2 GPUs, 24 GB"
     assert (of["fit"].hours, of["fit"].slurm) == (0.5, {"partition": "a", "qos": "long"})
     assert of["compare"].sizes == "1 CPU"
+    # what Slurm wants of every job, such as an account
+    assert (of["compare"].hours, of["compare"].slurm) == (0.5, {"partition": "a", "qos": "b"})
+
+
+def test_a_served_model_takes_no_gpu(written: Callable[[str], Path]) -> None:
+    text = RECIPE.replace("{model}", '"openai:http://127.0.0.1:9/v1#owl"')
+    text = "".join(line for line in text.splitlines(True) if "lftf" not in line)
+    planned = plan(Recipe.from_yaml(written(text.replace("locators: [random_block]\n", ""))))
+    (needs,) = needs_by_key(planned, device="cuda").values()
+    assert needs == Needs(cpus=1, gpus=0, memory=None, why="opens no model")
 
 
 def test_no_key_depends_on_resources(written: Callable[[str], Path], small_plan: Plan) -> None:

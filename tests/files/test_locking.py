@@ -4,12 +4,21 @@ import fcntl
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 from equipoise.files.locking import interrupted_later, locked
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_counts() -> Iterator[None]:
+    """A shell that starts pytest in the background has SIGINT ignored in all its children."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
 
 
 def _is_free(file: Path) -> bool:

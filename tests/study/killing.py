@@ -19,6 +19,8 @@ def run_to_the_end(recipe: str, out: str) -> None:
     the last digits of two studies may differ by it.
     """
     _quietly()
+    # a shell that starts pytest in the background has SIGINT ignored in all its children
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     kernels.float32_matmul = lambda: "default"  # type: ignore[assignment]
     sys.exit(cli.run(["run", recipe, "--out", out]))
 

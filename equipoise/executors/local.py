@@ -97,14 +97,14 @@ class _Worker:
             connection.send(arguments)
             answer: dict[str, Any] = connection.recv()
         except (EOFError, ConnectionError):
-            self.end(for_good=self._over)
+            self.end(for_good=False)
             raise
         return answer
 
     def end(self, *, for_good: bool) -> None:
-        """End the process if there is one; `for_good`: none takes its place."""
+        """End the process if there is one; `for_good`: none takes its place, ever."""
         with self._changing:
-            self._over = for_good
+            self._over = self._over or for_good
             if self._running is not None:
                 process, connection = self._running
                 with suppress(OSError):

@@ -92,14 +92,12 @@ class SlurmExecutor:
             for _, alike in groupby(sorted(waiting, key=_needed), key=_needed):
                 self._submit([*alike])
             for job, outcome in [*self._jobs]:
-                if job.done():
+                if _has_ended(job, outcome):
                     self._jobs.remove((job, outcome))
-                    _pass_on(job, outcome)
 
     def _submit(self, waiting: Sequence[_Waiting]) -> None:
         """Submit steps that need the same as an array."""
         needs = waiting[0][0]
-        executor = submitit.AutoExecutor(folder=self._folder, cluster=self._cluster)
         asked: dict[str, Any] = {
             "name": "equipoise",
             "timeout_min": round(60 * (needs.hours or _HOURS)),
@@ -111,6 +109,7 @@ class SlurmExecutor:
         if self._cluster == "slurm" and needs.slurm:
             asked["slurm_additional_parameters"] = dict(needs.slurm)
         try:
+            executor = submitit.AutoExecutor(folder=self._folder, cluster=self._cluster)
             executor.update_parameters(**asked)
             with executor.batch():
                 jobs = [executor.submit(ResumedStep(), *arguments) for _, arguments, _ in waiting]
@@ -122,11 +121,15 @@ class SlurmExecutor:
             self._jobs += zip(jobs, outcomes, strict=True)
 
 
-def _pass_on(job: "submitit.Job[Any]", outcome: "Future[StepOutcome]") -> None:
+def _has_ended(job: "submitit.Job[Any]", outcome: "Future[StepOutcome]") -> bool:
+    """Whether a job has ended, whose answer is then passed on."""
     try:
+        if not job.done():
+            return False
         outcome.set_result(StepOutcome(**job.result()))
     except Exception as error:  # of submitit, or of the step's process
         outcome.set_exception(ChildProcessError(f"job {job.job_id}: {error}"))
+    return True
 
 
 def _refused(needs: Needs, error: Exception) -> str:

@@ -89,12 +89,20 @@ def test_killed_with_the_command(recipe_file: Path, tmp_path: Path) -> None:
     assert not any(map(_is_alive, workers))
 
 
-def test_closed_before_it_has_begun(small_plan: Plan, store: Store) -> None:
+def test_closed_before_it_has_begun(
+    small_plan: Plan, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     executor = open_executor("local:2", small_plan, store)
     assert isinstance(executor, LocalExecutor)
     assert executor.slots == 2
     executor.close()
     executor.close()
+    # a worker whose process has ended at that moment starts none in its place
+    (worker, _) = executor._workers
+    monkeypatch.setattr(worker._context, "Process", pytest.fail)
+    worker.end(for_good=False)
+    with pytest.raises(EOFError):
+        worker.run()
 
 
 def test_outcomes_are_plain_values() -> None:

@@ -91,17 +91,22 @@ scorers: $(VENV)/with-sentiment,frequency,jigsaw
 	$(BIN)/python -m equipoise scorer jigsaw --axis age
 	$(BIN)/python -m pytest -m "$(QUICK_OR_THOROUGH)" $(SCORERS)
 
-# A cluster of Ray on this machine, and submitit's own: a worker is killed, a job preempted.
+# A cluster of Ray on this machine, and submitit's own: a worker is killed, a job preempted; what
+# is refused, which is skipped where they are not installed.
+PLACES := tests/executors/test_slurm.py \
+  tests/executors/test_command.py::test_places_that_are_not_there \
+  tests/executors/test_command.py::test_an_address_that_does_not_answer
 CLUSTER := tests/executors/test_killed.py::test_a_worker_of_ray \
   tests/executors/test_killed.py::test_a_job_that_is_preempted
 cluster: $(VENV)/with-cluster
+	$(BIN)/python -m pytest -m "$(QUICK_OR_THOROUGH)" $(PLACES)
 	$(BIN)/python -m pytest -m slow $(CLUSTER)
 
 # The tests of all extras at once: one installation, two processes.
 extras: $(VENV)/with-ability,cluster,embed,gguf,judge,serving,sentiment,frequency,jigsaw
 	$(BIN)/python -m equipoise scorer jigsaw --axis age
 	$(BIN)/python -m pytest $(PARALLEL) -m "$(QUICK_OR_THOROUGH)" \
-	  $(ABILITY) $(GGUF) $(JUDGES) $(EMBED) $(SCORERS)
+	  $(ABILITY) $(GGUF) $(JUDGES) $(EMBED) $(SCORERS) $(PLACES)
 	$(BIN)/python -m pytest -m slow $(CLUSTER)
 
 # The pages in Chromium.

@@ -33,6 +33,7 @@ except ModuleNotFoundError as error:
 _Waiting: TypeAlias = tuple[Needs, tuple[Any, ...], "Future[StepOutcome]"]
 _POLL: Final = 1.0  # seconds between two looks at the jobs
 _HOURS: Final = 4.0  # of a job whose recipe says nothing; then it is queued anew and goes on
+_REQUEUED: Final = 20  # times at most that a job may run out of time; submitit's own are 3
 
 
 class ResumedStep:
@@ -100,7 +101,7 @@ class SlurmExecutor:
         needs = waiting[0][0]
         asked: dict[str, Any] = {
             "name": "equipoise",
-            "timeout_min": round(60 * (needs.hours or _HOURS)),
+            "timeout_min": max(1, round(60 * (needs.hours or _HOURS))),
             "cpus_per_task": needs.cpus,
             "gpus_per_node": needs.gpus,
         }
@@ -109,7 +110,9 @@ class SlurmExecutor:
         if self._cluster == "slurm" and needs.slurm:
             asked["slurm_additional_parameters"] = dict(needs.slurm)
         try:
-            executor = submitit.AutoExecutor(folder=self._folder, cluster=self._cluster)
+            executor = submitit.AutoExecutor(
+                folder=self._folder, cluster=self._cluster, slurm_max_num_timeout=_REQUEUED
+            )
             executor.update_parameters(**asked)
             with executor.batch():
                 jobs = [executor.submit(ResumedStep(), *arguments) for _, arguments, _ in waiting]

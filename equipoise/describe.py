@@ -233,6 +233,7 @@ def _comments_in(file: str, name: str) -> dict[str, str]:
                     first -= 1
                 last = field.end_lineno or field.lineno
                 texts = [lines[i].lstrip("#: ") for i in range(first, last + 1) if i in lines]
+                texts = [text for text in texts if text != "fmt: skip"]
                 meanings[field.target.id] = _as_json(" ".join(texts).removesuffix("."))
     return meanings
 

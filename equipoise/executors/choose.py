@@ -4,7 +4,7 @@ from typing import Final
 
 from equipoise.errors import RecipeError
 from equipoise.executors.lock_probe import check_locks
-from equipoise.executors.needs import Machine, Needs, needs_of, refuse_impossible
+from equipoise.executors.needs import NO_CERTAIN, Machine, Needs, needs_of, refuse_impossible
 from equipoise.executors.place import Place, parse_place
 from equipoise.executors.study_job import write_job
 from equipoise.study.plan import Plan
@@ -72,7 +72,7 @@ def open_executor(
 
 def _check_shares(place: Place, here: Machine, device: str) -> None:
     """Every process needs a GPU of its own, or none has any."""
-    if device in ("auto", "cuda") and 0 < here.gpus < place.processes:
+    if device in NO_CERTAIN and 0 < here.gpus < place.processes:
         raise RecipeError(
             f"--on local:N must have at most as many processes as there are GPUs, got "
             f"{place.processes} for {here.gpus:g}; use --on local:{here.gpus:g} or --device cpu"

@@ -17,7 +17,7 @@ from typing import Any, Final
 import torch
 from tqdm import tqdm
 
-from equipoise.executors.needs import Machine, Needs
+from equipoise.executors.needs import NO_CERTAIN, Machine, Needs
 from equipoise.executors.worker import MODULES, do_step
 from equipoise.study.plan import Step
 from equipoise.study.step_runner import StepOutcome
@@ -39,7 +39,7 @@ class LocalExecutor:
         self.slots = processes
         self._job, self._needs = job, needs
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="step")
-        gpus = _visible_gpus() if device in ("auto", "cuda") else []
+        gpus = _visible_gpus() if device in NO_CERTAIN else []
         context = _context()
         self._workers = [
             _Worker(context, gpus[number::processes] if gpus else None)

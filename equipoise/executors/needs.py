@@ -19,6 +19,8 @@ from equipoise.study.recipe import MitigationSpec, ModelSpec
 from equipoise.study.resource_spec import ResourceSpec
 from equipoise.study.time_guess import count_parameters
 
+#: Devices that are no certain one: each process of `local:N` sees its share of the GPUs alone.
+NO_CERTAIN: Final = ("auto", "cuda", "split")
 _PROCESS: Final = 1.5e9  # bytes of Python, torch and results
 #: Bytes over those of the weights, by kind of step; other kinds open no model.
 _WEIGHTS: Final[Mapping[str, float]] = {
@@ -67,7 +69,7 @@ class Machine:
 
 
 def needs_of(plan: Plan, step: Step, *, device: str) -> Needs:
-    """What a step needs. `device`: as `--device` has it; of "cuda", each such step takes a GPU."""
+    """What a step needs. `device`: as `--device` has it; of "cuda" and "split" it takes a GPU."""
     asked = plan.recipe.resources
     if step.kind not in _WEIGHTS or step.model is None or _is_served(step.model.name):
         # an account of Slurm is wanted of every job
@@ -83,7 +85,7 @@ def needs_of(plan: Plan, step: Step, *, device: str) -> Needs:
     return Needs(
         cpus=asked.cpus or 1,
         threads=asked.cpus,
-        gpus=int(device.startswith("cuda")) if asked.gpus is None else asked.gpus,
+        gpus=int(device.startswith(("cuda", "split"))) if asked.gpus is None else asked.gpus,
         memory=asked.memory_bytes or memory,
         hours=asked.hours,
         slurm=asked.slurm,

@@ -7,6 +7,7 @@ import pytest
 
 from equipoise.errors import RecipeError
 from equipoise.executors.choose import describe_places, needs_by_key, open_executor
+from equipoise.executors.local import LocalExecutor
 from equipoise.executors.needs import Machine, Needs, refuse_impossible
 from equipoise.study.plan import Plan, plan
 from equipoise.study.recipe import Recipe
@@ -26,10 +27,25 @@ def test_memory_grows_with_the_model_and_with_training(small_plan: Plan) -> None
     assert of["compare"] == Needs(cpus=1, gpus=0, memory=None, why="opens no model")
     assert "M parameters of 4 bytes, times 1.5" in of["measure"].why
     assert {each.gpus for each in needs.values()} == {0}
-    on_gpus = needs_by_key(small_plan, device="cuda")
-    assert {step.kind: on_gpus[step.key].gpus for step in small_plan.steps} == {
-        "measure": 1, "locate": 1, "fit": 1, "compare": 0,
-    }  # fmt: skip
+    for device in ("cuda", "split"):
+        on_gpus = needs_by_key(small_plan, device=device)
+        assert {step.kind: on_gpus[step.key].gpus for step in small_plan.steps} == {
+            "measure": 1, "locate": 1, "fit": 1, "compare": 0,
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda", "split"])
+def test_a_process_sees_its_share_of_the_gpus(
+    device: str, small_plan: Plan, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    executor = open_executor("local:2", small_plan, store, device=device)
+    assert isinstance(executor, LocalExecutor)
+    assert [worker._gpus for worker in executor._workers] == [["0", "2"], ["1", "3"]]
+    executor.close()
+    with pytest.raises(RecipeError, match="got 5 for 4; use --on local:4 or --device cpu"):
+        open_executor("local:5", small_plan, store, device=device)
 
 
 def test_the_recipe_says_more(written: Callable[[str], Path]) -> None:

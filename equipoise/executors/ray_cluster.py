@@ -126,16 +126,19 @@ def _check_machines(job: Path) -> None:
     """Ask every machine whether it may take part, while a lock is held that it must not get."""
     store = Store(folder=job.parents[1])
     with store.waiting_lock("probe"):
-        asked = {
-            node["NodeManagerHostname"]: ray.remote(check_worker)
-            .options(
-                num_cpus=0,
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+        asked = [
+            (
+                node["NodeManagerHostname"],  # which several of a machine have in common
+                ray.remote(check_worker)
+                .options(
+                    num_cpus=0,
+                    scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+                )
+                .remote(str(job), "probe"),
             )
-            .remote(str(job), "probe")
             for node in _alive()
-        }
-        for name, answer in asked.items():
+        ]
+        for name, answer in asked:
             try:
                 why = ray.get(answer)
             except ray.exceptions.RayError as error:

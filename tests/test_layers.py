@@ -165,7 +165,8 @@ ALLOWED: dict[str, set[str]] = {
     | {"answer", "calibrate"}
     | {"checks", "group_words.people", "predictions"}
     | {"edits", "loading", "remote", "training", "influence", "stats", "planted"},
-    "executors": _LOW | {"study", "data.sources", "models.kernels"},
+    "executors": _LOW
+    | {"study", "data.sources", "models.kernels", "inference.decision_server", "remote.options"},
     "report": _LOW
     | {
         "answer",

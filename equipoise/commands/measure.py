@@ -94,20 +94,15 @@ def measure(  # noqa: PLR0913
     subjects = _find_elsewhere(
         model, of_server, form, chat=chat, plain=plain, start=start, called=called
     )
+    opening = {
+        "dtype": dtype, "quantize": quantize, "device": device, "revision": revision, "base": base,
+        "batch_size": batch_size, "trust_remote_code": trust_remote_code,
+    }  # fmt: skip
     if subjects:
-        _refuse_opening(
-            model, dtype=dtype, quantize=quantize, device=device, revision=revision, base=base,
-            batch_size=batch_size, trust_remote_code=trust_remote_code,
-        )  # fmt: skip
+        _refuse_opening(model, opening)
     if dry:
         _print_costs(subjects, built, asked)
-    if not subjects:  # a model to be opened here
-        opened = flags.load_model(
-            model, dtype, device, revision, base, batch_size, start, trust_remote_code,
-            quantize, called,
-        )  # fmt: skip
-        subjects += [opened] if plain or not chat else []
-        subjects += [opened.in_chat(**form)] if chat else []
+    subjects = subjects or _open(model, opening, form, plain or not chat, chat, start, called)
     measurements = []
     for each, subject in product(built, subjects):
         measurements.append(_note_exchange(kept.measure(subject, each, asked), as_they_are))
@@ -332,7 +327,21 @@ def _find_elsewhere(
     return [Predictions.parse(model) if predicted else DecisionServer.parse(model)]
 
 
-def _refuse_opening(model: str, **given: str | int | bool | None) -> None:
+def _open(
+    model: str,
+    opening: Mapping[str, Any],
+    form: Mapping[str, Any],
+    plain: bool,
+    chat: bool,
+    start: str,
+    called: str | None,
+) -> "list[Predictions | Scorer]":
+    """A model that is opened here, as plain text, in its chat template, or both."""
+    opened = flags.load_model(model, **opening, start=start, called=called)
+    return [*([opened] if plain else []), *([opened.in_chat(**form)] if chat else [])]
+
+
+def _refuse_opening(model: str, given: Mapping[str, Any]) -> None:
     """Raise `RecipeError` for a flag that says how a model is opened, of one that is not."""
     for name, value in given.items():
         if value not in ("auto", None, False):

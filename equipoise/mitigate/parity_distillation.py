@@ -54,10 +54,11 @@ from equipoise.training.text_training import Objective, TextTraining
 class DistilledAdapter(TextTraining):
     """How the adapter is trained: as others on rows, with a rate for few steps."""
 
-    learning_rate: Annotated[float, Field(gt=0, le=1e30)] = 1e-3
-    epochs: Annotated[int, Field(ge=1)] = 1
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    learning_rate: Annotated[float, Field(gt=0, le=1e30)] = 1e-3  # highest of AdamW
+    epochs: Annotated[int, Field(ge=1)] = 1  # over the texts
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of the adapter alone
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0  # of AdamW
+    #: ends of module names, "all-linear", or "auto": the attention of the architecture
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = ("all-linear",)
 
 
@@ -89,7 +90,7 @@ class ParityDistillation(Mitigation):
     #: nats of divergence above which a text is taken to depend on its group; null: none is
     settled: Annotated[float, Field(gt=0)] | None = 0.2
     top: Annotated[int, Field(ge=1)] = 64  # tokens of a target that are kept apart
-    training: DistilledAdapter = DistilledAdapter()
+    training: DistilledAdapter = DistilledAdapter()  # of the adapter
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1  # of the texts, to stop and to choose on
     evaluate_every: Annotated[int, Field(ge=1)] = 25  # steps between two looks at them
     #: relative rise of their perplexity that ends the training; null: none does

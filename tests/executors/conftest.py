@@ -1,6 +1,6 @@
 """A small study, and what it is when one process runs it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -45,17 +45,22 @@ def small_plan(recipe_file: Path) -> Plan:
     return plan(Recipe.from_yaml(recipe_file))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _a_library_of_products() -> None:
-    """Which one is faster is measured by each process: tests that compare bytes take torch's."""
+@pytest.fixture(scope="package", autouse=True)
+def _a_library_of_products() -> Iterator[None]:
+    """Which one is faster is measured by each process: tests that compare bytes take torch's.
+
+    Here alone: other tests of this process look at the choice itself.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "float32_matmul", lambda: "default")
         patch.setattr("equipoise.executors.study_job.float32_matmul", lambda: "default")
         yield
 
 
-@pytest.fixture(scope="session")
-def serial(tmp_path_factory: pytest.TempPathFactory, small_plan: Plan) -> dict[str, bytes]:
+@pytest.fixture(scope="package")
+def serial(
+    tmp_path_factory: pytest.TempPathFactory, small_plan: Plan, _a_library_of_products: None
+) -> dict[str, bytes]:
     """The bytes of the study when this process runs it."""
     folder = tmp_path_factory.mktemp("serial") / "run"
     summary = run(small_plan, Store.open(folder))

@@ -10,8 +10,8 @@ TORCH_INDEX ?=
 # Only what is imported is compiled, at its first import: to compile it all would take most of the time.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 
-.PHONY: demo real biasgym test thorough ability gguf judges llama-cpp embed scorers cluster extras \
-  browser examples packaged docs release lint types bench slow install clean
+.PHONY: demo real biasgym test thorough ability gguf judges llama-cpp embed scorers cluster workers \
+  extras browser examples packaged docs release lint types bench slow install clean
 
 install: $(VENV)/installed
 
@@ -40,7 +40,7 @@ biasgym: $(VENV)/with-gguf
 	$(BIN)/python examples/biasgym.py runs/biasgym
 
 # Tests start many processes: without bytecode each would compile the whole package anew.
-test thorough ability gguf judges llama-cpp embed scorers cluster extras browser examples packaged slow: export PYTHONDONTWRITEBYTECODE =
+test thorough ability gguf judges llama-cpp embed scorers cluster workers extras browser examples packaged slow: export PYTHONDONTWRITEBYTECODE =
 # Where there are more than two cores: make test PROCESSES=8. All tests of a file run in the same
 # process, which makes what they share once.
 PROCESSES ?= 2
@@ -100,14 +100,18 @@ CLUSTER := tests/executors/test_killed.py::test_a_worker_of_ray \
   tests/executors/test_killed.py::test_a_job_that_is_preempted
 cluster: $(VENV)/with-cluster
 	$(BIN)/python -m pytest -m "$(QUICK_OR_THOROUGH)" $(PLACES)
+	$(MAKE) workers
+
+# A cluster that is started and a worker that is killed: mostly waiting.
+workers: $(VENV)/with-cluster
 	$(BIN)/python -m pytest -m slow $(CLUSTER)
 
 # The tests of all extras at once: one installation, two processes.
 extras: $(VENV)/with-ability,cluster,embed,gguf,judge,serving,sentiment,frequency,jigsaw
+	touch $(VENV)/with-cluster  # it is installed, for `make workers`
 	$(BIN)/python -m equipoise scorer jigsaw --axis age
 	$(BIN)/python -m pytest $(PARALLEL) -m "$(QUICK_OR_THOROUGH)" \
 	  $(ABILITY) $(GGUF) $(JUDGES) $(EMBED) $(SCORERS) $(PLACES)
-	$(BIN)/python -m pytest -m slow $(CLUSTER)
 
 # The pages in Chromium.
 browser: install

@@ -198,7 +198,7 @@ def test_an_edit_that_cannot_be_written_leaves_nothing(
 
 
 def test_unreadable_file(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(*_: object) -> None:
+    def denied(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", "somewhere")
 
     monkeypatch.setattr("equipoise.commands.flags.load_model", denied)

@@ -52,7 +52,7 @@ def test_measure_runs_what_is_allowed(
     from equipoise.testing import FakeScorer
 
     code = f"def check(a, b):\n{SOLUTIONS[0]}"
-    monkeypatch.setattr(flags, "load_model", lambda *_: FakeScorer(texts={"": code}))
+    monkeypatch.setattr(flags, "load_model", lambda *_, **__: FakeScorer(texts={"": code}))
     monkeypatch.setattr(api, "measure", measure)
     command = ["measure", "fake", "humaneval", "mbpp", "--allow-code", "--draws", "0", "--json"]
     assert cli.run(command) == 0

@@ -17,7 +17,7 @@ def test_exchange_is_the_option_of_every_benchmark_that_has_it(
     from equipoise.measure import measure
     from equipoise.testing import FakeScorer
 
-    monkeypatch.setattr(flags, "load_model", lambda *_: FakeScorer())
+    monkeypatch.setattr(flags, "load_model", lambda *_, **__: FakeScorer())
     monkeypatch.setattr(api, "measure", measure)
     command = ["measure", "fake", "stereoset", "crows_pairs", "--exchange", "2", "--limit", "6"]
     assert cli.run([*command, "--draws", "0", "--data", "planted:default", "--json"]) == 0
@@ -34,7 +34,7 @@ def test_benchmarks_without_targets_are_measured_as_they_are_and_named(
     from equipoise.measure import measure
     from equipoise.testing import FakeScorer
 
-    monkeypatch.setattr(flags, "load_model", lambda *_: FakeScorer())
+    monkeypatch.setattr(flags, "load_model", lambda *_, **__: FakeScorer())
     monkeypatch.setattr(api, "measure", measure)
     command = ["measure", "fake", "stereoset", "genbias", "--exchange", "2", "--limit", "6"]
     assert cli.run([*command, "--draws", "0", "--data", "planted:default", "--json"]) == 0

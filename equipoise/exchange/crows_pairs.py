@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
+from equipoise.exchange.texts import spellings
 from equipoise.exchange.words import drawn
 from equipoise.group_words.counterfactuals import substitute
 from equipoise.group_words.mentions import Mention, find_mentions
@@ -86,15 +87,12 @@ def _words_of(axis: str) -> Mapping[str, re.Pattern[str]]:
 
     So that nobody stands on both sides under two names.
     """
-    document = read_word_lists(None, (axis,)).as_json
-    groups: Any = document["axes"] if isinstance(document, dict) else {}
+    lists = read_word_lists(None, (axis,))
     patterns = {}
-    for group, members in groups[axis].items():
-        names = [
-            name.partition(" [")[0]
-            for member in members
-            for name in ([member] if isinstance(member, str) else member)
-        ]
+    for group, members in zip(
+        lists.groups[axis], zip(*spellings(lists, axis), strict=True), strict=True
+    ):
+        names = sorted(frozenset().union(*members))
         either = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
         patterns[group] = re.compile(rf"\b(?:{either})\b", re.IGNORECASE)
     return patterns

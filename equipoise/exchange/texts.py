@@ -6,14 +6,12 @@ so that "John … he" becomes "Mary … she"; and the axis "profession" has the 
 room's list, each a group.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any, Final, Literal, TypeAlias
 
-from equipoise.exchange.words import GENDER
+from equipoise.exchange.words import GENDER, built_in_words
 from equipoise.group_words.counterfactuals import (
     Change,
     apply_changes,
@@ -57,9 +55,8 @@ def exchange_lists(axes: tuple[Axis, ...]) -> WordLists:
     listed = document["axes"]
     for side, names in listed.pop(_NAMES).items():
         listed[GENDER][side] += names
-    words = json.loads(files("equipoise.exchange").joinpath("words.json").read_text("utf-8"))
-    people = words["axes"][_PROFESSION]["person"]
-    singulars = [word if isinstance(word, str) else word[0] for word in people]
+    kinds = built_in_words().kinds[_PROFESSION]
+    singulars = [spellings[0] for kind in kinds for spellings in kind]
     listed[_PROFESSION] = {word: [word, plural_of(word)] for word in singulars}
     return WordLists.of(document, axes, name="the lists of exchanges")
 

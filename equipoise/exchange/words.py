@@ -73,10 +73,19 @@ def read_words(file: Source) -> TargetWords:
 
     Raises `DataError` naming the file and what is wrong in it, such as an empty word.
     """
-    contents = [(_BUILT_IN, files("equipoise.exchange").joinpath(_BUILT_IN).read_bytes())]
+    contents = [_read_built_in()]
     if file.local_file() is not None:
         contents.insert(0, (file.use().name, file.read()))
     return _parse(tuple(contents))
+
+
+def built_in_words() -> TargetWords:
+    """The built-in words alone."""
+    return _parse((_read_built_in(),))
+
+
+def _read_built_in() -> tuple[str, bytes]:
+    return _BUILT_IN, files("equipoise.exchange").joinpath(_BUILT_IN).read_bytes()
 
 
 @lru_cache(maxsize=8)

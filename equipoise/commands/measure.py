@@ -99,7 +99,7 @@ def measure(  # noqa: PLR0913
         "batch_size": batch_size, "trust_remote_code": trust_remote_code,
     }  # fmt: skip
     if subjects:
-        _refuse_opening(model, opening)
+        _refuse_flags(model, opening)
     if dry:
         _print_costs(subjects, built, asked)
     subjects = subjects or _open(model, opening, form, plain or not chat, chat, start, called)
@@ -341,14 +341,11 @@ def _open(
     return [*([opened] if plain else []), *([opened.in_chat(**form)] if chat else [])]
 
 
-def _refuse_opening(model: str, given: Mapping[str, Any]) -> None:
+def _refuse_flags(model: str, opening: Mapping[str, Any]) -> None:
     """Raise `RecipeError` for a flag that says how a model is opened, of one that is not."""
-    for name, value in given.items():
-        if value not in ("auto", None, False):
-            flag = f"--{name.replace('_', '-')}"
-            raise RecipeError(
-                f"{flag} is of a model that is opened here, got {value!r} for {model}; leave it out"
-            )
+    from equipoise.study.server_content import refuse_opening
+
+    refuse_opening(model, {f"--{name.replace('_', '-')}": opening[name] for name in opening})
 
 
 def _check_start(start: str, model: str, *, chat: bool, plain: bool) -> None:

@@ -1,5 +1,7 @@
 """What the answers of a model behind a server depend on, as JSON: a part of a step's key."""
 
+from collections.abc import Mapping
+
 from equipoise import plugins
 from equipoise.errors import RecipeError
 from equipoise.inference.decision_server import is_server
@@ -23,7 +25,8 @@ def server_content(spec: ModelSpec) -> dict[str, JSON] | None:
     of opening a model that is behind a server of any kind.
     """
     if is_remote(spec.name) or is_server(spec.name):
-        _refuse_opening(spec)
+        names = ("dtype", "quantize", "revision", "base", "trust_remote_code")
+        refuse_opening(spec.name, {name: getattr(spec, name) for name in names})
     if not is_remote(spec.name):
         if spec.server:
             raise RecipeError(
@@ -37,16 +40,13 @@ def server_content(spec: ModelSpec) -> dict[str, JSON] | None:
     return {**content, "content": None if tokenizer is None else content_of(tokenizer)}
 
 
-def _refuse_opening(spec: ModelSpec) -> None:
-    given: dict[str, object] = {
-        "dtype": spec.dtype,
-        "quantize": spec.quantize,
-        "revision": spec.revision,
-    }
-    given |= {"base": spec.base, "trust_remote_code": spec.trust_remote_code or None}
+def refuse_opening(model: str, given: Mapping[str, object]) -> None:
+    """Raise `RecipeError` for a word on how a model is opened, of one that is not.
+
+    `given`: by the name that a user knows, values as they are where nothing is said or otherwise.
+    """
     for name, value in given.items():
-        if value not in ("auto", None):
+        if value not in ("auto", None, False):
             raise RecipeError(
-                f"{name} is of a model that is opened here, got {value!r} for {spec.name}; leave "
-                "it out"
+                f"{name} is of a model that is opened here, got {value!r} for {model}; leave it out"
             )

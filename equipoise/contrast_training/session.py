@@ -41,14 +41,13 @@ from equipoise.errors import ModelError, RecipeError
 from equipoise.group_words.people import target_people
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.kernels import matmul_path
-from equipoise.models.tokenization import vocabulary_of
 from equipoise.plugins import name_of, options_of
 from equipoise.records import JSON, OPTIONS, Supply
 from equipoise.rows import text_sha256
 from equipoise.training.loop import Loss, train
 from equipoise.training.lora import (
     adapter_dropout,
-    adapter_tensors,
+    adapter_edit,
     lora_config,
     lora_in_training,
 )
@@ -334,11 +333,7 @@ class ContrastTraining:
                 **(report or {}),
             },
         )
-        return AdapterEdit(
-            info=replace(info, base_vocabulary=str(vocabulary_of(model.tokenizer))),
-            config=config,
-            tensors=adapter_tensors(trained.weights),
-        )
+        return adapter_edit(model, info, config, trained.weights)
 
     def fit_likelihood(
         self,

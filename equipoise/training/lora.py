@@ -5,6 +5,7 @@ Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models"; the adapte
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from types import MappingProxyType
 
 import torch
@@ -13,12 +14,14 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from equipoise.edits.adapter import ADAPTER, inject
+from equipoise.edits.adapter import ADAPTER, AdapterEdit, inject
+from equipoise.edits.edit import EditInfo
 from equipoise.edits.token_tables import PREFIX
 from equipoise.errors import ModelError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.anatomy import anatomy, attention, blocks
 from equipoise.models.quantization import number_format, read_quantization
+from equipoise.models.tokenization import vocabulary_of
 from equipoise.records import JSON
 
 _QKVO = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -148,6 +151,23 @@ def adapter_dropout(module: nn.Module, *, on: bool) -> None:
 def adapter_tensors(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Trained parameters under the names of an adapter's file."""
     return {PREFIX + name.replace(f".{ADAPTER}", ""): value for name, value in weights.items()}
+
+
+def adapter_edit(
+    model: LanguageModel,
+    info: EditInfo,
+    config: Mapping[str, JSON],
+    weights: Mapping[str, Tensor],
+) -> AdapterEdit:
+    """The edit of an adapter that was trained on a model; its record gets the model's vocabulary.
+
+    `weights`: by the parameters' names.
+    """
+    return AdapterEdit(
+        info=replace(info, base_vocabulary=str(vocabulary_of(model.tokenizer))),
+        config=config,
+        tensors=adapter_tensors(weights),
+    )
 
 
 def _linear_ends(parts: Iterable[nn.Module]) -> tuple[str, ...]:

@@ -8,11 +8,10 @@ from equipoise.edits.edit import Method, info_of
 from equipoise.edits.weights import WeightEdit
 from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
-from equipoise.models.tokenization import vocabulary_of
 from equipoise.records import JSON, Supply
 from equipoise.rows import TrainingRow, text_sha256
 from equipoise.training.full_training import FullyTrained
-from equipoise.training.lora import adapter_tensors
+from equipoise.training.lora import adapter_edit
 from equipoise.training.text_training import TrainedText
 
 
@@ -69,11 +68,7 @@ def rows_edit(
         trained_on=_learnt(supply, tuple(beside)),
         report={**trained.report, **report},
     )
-    return AdapterEdit(
-        info=replace(info, base_vocabulary=str(vocabulary_of(model.tokenizer))),
-        config=trained.config,
-        tensors=adapter_tensors(trained.weights),
-    )
+    return adapter_edit(model, info, trained.config, trained.weights)
 
 
 def full_edit(

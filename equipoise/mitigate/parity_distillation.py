@@ -12,7 +12,6 @@ and to say what it said of texts without a group, but for he and she.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -33,7 +32,6 @@ from equipoise.exchange.texts import (
 from equipoise.exchange.words import GENDER
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
-from equipoise.models.tokenization import vocabulary_of
 from equipoise.records import JSON, OPTIONS, ModelKind, Supply
 from equipoise.rows import text_sha256
 from equipoise.training.exchange_targets import (
@@ -44,7 +42,7 @@ from equipoise.training.exchange_targets import (
     exchange_targets,
 )
 from equipoise.training.held_out_targets import HeldOutTargets, mean_surprise
-from equipoise.training.lora import adapter_tensors, lora_in_training
+from equipoise.training.lora import adapter_edit, lora_in_training
 from equipoise.training.row_forward import RowForward
 from equipoise.training.schedule import Rows
 from equipoise.training.text_training import Objective, TextTraining
@@ -226,8 +224,4 @@ class ParityDistillation(Mitigation):
             trained_on=frozenset(map(text_sha256, texts)).union(supply.documents),
             report=report,
         )
-        return AdapterEdit(
-            info=replace(info, base_vocabulary=str(vocabulary_of(model.tokenizer))),
-            config=config,
-            tensors=adapter_tensors(weights),
-        )
+        return adapter_edit(model, info, config, weights)

@@ -31,6 +31,7 @@ from torch import Tensor
 from equipoise.exchange.texts import ExchangedText, spellings
 from equipoise.exchange.words import GENDER
 from equipoise.group_words.word_lists import WordLists
+from equipoise.inference.batches import Batches
 from equipoise.inference.forward import at_full_speed
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.tokenization import Marked, encode
@@ -43,7 +44,6 @@ from equipoise.training.row_tokens import TokenizedRows
 Mean: TypeAlias = Literal["geometric", "arithmetic"]
 
 _TINY = 1e-30  # a probability, so that nothing has the logarithm of 0
-_ROWS = 2_048  # tokens of a forward pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,20 +236,29 @@ def exchange_targets(
     """
     forward = RowForward(model)
     learning = ExchangeTargets()
-    waiting: list[tuple[int, _Aligned]] = []
-    tokens = 0
+    aligned: list[tuple[int, _Aligned]] = []
     for number, texts in enumerate(sets):
-        aligned = _align(model, texts, max_tokens=max_tokens)
-        if aligned is None:
+        places = _align(model, texts, max_tokens=max_tokens)
+        if places is None:
             learning.left_out += 1
-            continue
-        waiting.append((number, aligned))
-        tokens += sum(map(len, aligned.ids))
-        if tokens >= _ROWS:
-            _add_targets(learning, forward, waiting, rule)
-            waiting, tokens = [], 0
-    if waiting:
-        _add_targets(learning, forward, waiting, rule)
+        else:
+            aligned.append((number, places))
+    targets: dict[int, list[RowTarget]] = {}
+    batches = Batches(
+        model,
+        [sum(map(len, each.ids)) for _, each in aligned],
+        company=[0] * len(aligned),  # which texts may run together, `states_of` sees to
+        task="targets",
+    )
+    with at_full_speed(model.module):
+        for batch in batches:
+            with batches.retry_smaller():
+                parts = _targets_of(forward, [aligned[index][1] for index in batch], rule)
+                targets |= dict(zip(batch, parts, strict=True))
+    for index, (number, each) in enumerate(aligned):
+        learning.ids += each.ids
+        learning.targets += targets[index]
+        learning.sets += [number] * len(each.ids)
     return learning
 
 
@@ -267,6 +276,17 @@ def divergences(
 
     ids, places = [learning.ids[number] for number in numbers], [each.places for each in targets]
     return torch.stack([values.mean() for values in forward.read(ids, places, read)])
+
+
+def mean_divergence(forward: RowForward, learning: ExchangeTargets) -> float:
+    """Mean over rows of `divergences`, without gradients, in batches."""
+    means: list[float] = []
+    batches = Batches(forward.model, list(map(len, learning.ids)), task="held-out targets")
+    with at_full_speed(forward.model.module):
+        for batch in batches:
+            with batches.retry_smaller():
+                means += divergences(forward, learning, batch).tolist()
+    return math.fsum(means) / len(means)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,26 +329,25 @@ def _align(
     return _Aligned(ids, places, [None if move is None else move > 0 for move in moves])
 
 
-def _add_targets(
-    learning: ExchangeTargets,
-    forward: RowForward,
-    waiting: Sequence[tuple[int, _Aligned]],
-    rule: TargetRule,
-) -> None:
-    module = forward.model.module
-    ids = [row for _, aligned in waiting for row in aligned.ids]
-    places = [row for _, aligned in waiting for row in aligned.places]
-    with at_full_speed(module):
-        states = forward.states_of(ids, places)
-        for number, aligned in waiting:
-            count = len(aligned.ids)
-            logits = torch.stack([forward.logits(next(states)) for _ in range(count)])
-            parts = rule.targets(logits.float().log_softmax(-1).cpu(), aligned.moved)
-            for row, row_places, part in zip(aligned.ids, aligned.places, parts, strict=True):
-                learning.ids.append(row)
-                # tensors of inference mode cannot be used where gradients are wanted: clones can
-                learning.targets.append(RowTarget(row_places, *(each.clone() for each in part)))
-                learning.sets.append(number)
+def _targets_of(
+    forward: RowForward, sets: Sequence[_Aligned], rule: TargetRule
+) -> list[list[RowTarget]]:
+    """Targets of the texts of each set."""
+    ids = [row for each in sets for row in each.ids]
+    places = [row for each in sets for row in each.places]
+    states = forward.states_of(ids, places)
+    targets = []
+    for each in sets:
+        logits = torch.stack([forward.logits(next(states)) for _ in each.ids])
+        parts = rule.targets(logits.float().log_softmax(-1).cpu(), each.moved)
+        # tensors of inference mode cannot be used where gradients are wanted: clones can
+        targets.append(
+            [
+                RowTarget(row_places, *(values.clone() for values in part))
+                for row_places, part in zip(each.places, parts, strict=True)
+            ]
+        )
+    return targets
 
 
 def _classes(

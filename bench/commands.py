@@ -70,9 +70,7 @@ def run(tree: Path, arguments: list[str], scratch: Path) -> tuple[float, str]:
 
 def time_commands(tree: Path, model: str, limit: int | None, scratch: Path) -> dict[str, float]:
     """Processor seconds of each command."""
-    results = scratch / f"{tree.name}.json"
-    results.unlink(missing_ok=True)
-    results.with_suffix(".outcomes.parquet").unlink(missing_ok=True)
+    results = Path(tempfile.mkdtemp(dir=scratch)) / "results.json"
     cut = [] if limit is None else ["--limit", str(limit)]
     command = ["-m", "equipoise"]
     seconds = {

@@ -109,6 +109,14 @@ def test_every_plug_in_has_a_table_of_options() -> None:
     assert sorted(tables) == sorted([*names, ("server", "openai")])
 
 
+@pytest.mark.parametrize(
+    "kind", ["benchmark", "locator", "attributor", "mitigation", "judge", "scorer"]
+)
+def test_the_readme_names_every_plug_in(kind: str) -> None:
+    text = (ROOT / "README.md").read_text()
+    assert [name for name in available(BASES[kind]) if f"`{name}`" not in text] == []
+
+
 def test_every_benchmark_is_in_the_index() -> None:
     links = re.findall(r"\[`(\w+)`\]\(benchmarks/(\w+)\.md\)", (DOCS / "benchmarks.md").read_text())
     assert {name for name, page in links if name == page} == set(BENCHMARKS)

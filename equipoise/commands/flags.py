@@ -178,11 +178,12 @@ def say_faults(findings: Iterable["Finding"]) -> None:
 
 def name_data(data: str | None) -> None:
     """Make `--data` the data folder of this command. `RecipeError` for a missing folder."""
+    if data is None:
+        return  # and what reads worlds is not imported for nothing
     from equipoise.data.sources import name_folder
     from equipoise.planted.folder import find_folder
 
-    if data is not None:
-        name_folder(find_folder(data))
+    name_folder(find_folder(data))
 
 
 def check_files(**files: Path | None) -> None:

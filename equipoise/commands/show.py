@@ -85,7 +85,7 @@ def _read(folder: Path, model: str | None, benchmark: str | None) -> "Sequence[M
     if (folder / FILE).is_file() or not folder.is_dir():
         measurements = read_results(folder)
     else:
-        from equipoise.study.load_study import read_measured
+        from equipoise.study.stored_steps import read_measured
 
         measurements = tuple(each.measurement for each in read_measured(folder))
     models = [model_title(each) for each in measurements]

@@ -10,7 +10,6 @@ from equipoise.benchmarks.base import AnyBenchmark, texts_of
 from equipoise.conclusions import ChangedExample, Comparison
 from equipoise.errors import DataError
 from equipoise.inference.request_hash import hash_requests
-from equipoise.measure import choose_examples
 from equipoise.metrics.weighted import Weighted, Weights
 from equipoise.records import Example, Measurement, Metric, Outcome, Request
 from equipoise.stats.pairing import ITEM
@@ -68,6 +67,8 @@ def items_of(
     Outcomes keep no texts of the benchmark. Raises `DataError` when its files are missing, or ask
     something else by now.
     """
+    from equipoise.measure import choose_examples  # what only looks at outcomes is quick without
+
     examples, requests = choose_examples(
         benchmark, split=measurement.split, limit=measurement.limit, seed=measurement.seed
     )

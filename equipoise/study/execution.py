@@ -45,7 +45,6 @@ from equipoise.study.load_study import (
     FINDINGS,
     LEARNT,
     REDUCTION,
-    RESULTS,
     STABILITY,
     STORED,
     key_of,
@@ -62,6 +61,7 @@ from equipoise.study.recipe import (
 from equipoise.study.results import read_results, write_results
 from equipoise.study.server_content import server_options
 from equipoise.study.store import SHARD_SIZE, StepFiles, Store, StoredShards
+from equipoise.study.stored_steps import RESULTS
 from equipoise.study.written_pairs import with_pairs
 from equipoise.supply.base import Supplier
 from equipoise.training.resume import checkpoints_in

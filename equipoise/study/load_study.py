@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,15 +11,14 @@ from pydantic import TypeAdapter
 
 from equipoise.checks.run import check_measurements, check_stored
 from equipoise.conclusions import Change, Comparison, Factorial, Finding, RankStability
-from equipoise.errors import StoreError
 from equipoise.files.json_records import read_object, read_record
-from equipoise.records import JSON, Estimate, Measurement
+from equipoise.records import JSON, Estimate
 from equipoise.stats.calibration import Calibration
 from equipoise.stats.verdict import verdict_of
 from equipoise.study.attribution_files import read_attribution, read_summary
 from equipoise.study.costs import edit_cost, logged_fits
-from equipoise.study.results import read_results
 from equipoise.study.store import Store
+from equipoise.study.stored_steps import StepReader, StoredStep
 from equipoise.study.study import (
     Attributed,
     Chapter,
@@ -27,7 +26,6 @@ from equipoise.study.study import (
     Cost,
     Factored,
     Located,
-    Measured,
     Missing,
     Reduced,
     Study,
@@ -35,7 +33,7 @@ from equipoise.study.study import (
 )
 from equipoise.study.validation_files import VALIDATIONS, read_validation
 
-RESULTS, EDIT, LEARNT = "results", "edit", "learnt.json"
+EDIT, LEARNT = "edit", "learnt.json"
 FINDINGS, COMPARISON, STABILITY, CALIBRATION, FACTORIAL, REDUCTION, CONTROLLED = (
     "findings.json", "comparison.json", "stability.json", "calibration.json", "factorial.json",
     "reduction.json", "controlled.json",
@@ -111,22 +109,6 @@ def left_of_validation(content: Mapping[str, Any], lost: Container[str]) -> dict
     return {**content, **sides}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredStep:
-    """A step of `study.json`."""
-
-    key: str
-    kind: str
-    title: str
-    content: Mapping[str, Any]
-    model: str | None
-    mitigation: str | None
-    benchmark: str | None
-    plugin: str | None
-    seed: int | None
-    needs: list[str]
-
-
 def read_study(folder: Path | str) -> Study:
     """Everything that a study's folder holds.
 
@@ -136,47 +118,12 @@ def read_study(folder: Path | str) -> Study:
     return _StudyReader(Store(folder=Path(folder))).study()
 
 
-def read_measured(folder: Path | str) -> tuple[Measured, ...]:
-    """The measurements that a study's folder holds, alone and unchecked: quicker than `read_study`.
-
-    Raises `StoreError` when the folder is no study.
-    """
-    reader = _StudyReader(Store(folder=Path(folder)))
-    return reader.measured(reader.present())
-
-
-class _StudyReader:
-    """Reads each step once; what cannot be read goes to `missing`."""
+class _StudyReader(StepReader):
+    """Also what was made of the measurements, and of the models."""
 
     def __init__(self, store: Store) -> None:
-        self.store = store
-        head = store.head()
-        if not isinstance(head.get("recipe"), dict):
-            raise StoreError(
-                f"study.json in {store.folder} must have its recipe, got {head.get('recipe')!r}; "
-                "run the recipe again"
-            )
-        self.recipe: dict[str, JSON] = head["recipe"]
-        try:
-            self.steps = [
-                StoredStep(**step | {"needs": [*step["needs"]]}) for step in head["steps"]
-            ]
-        except (KeyError, TypeError) as error:
-            raise StoreError(
-                f"study.json in {store.folder} must list its steps, got {error}; run the recipe "
-                "again"
-            ) from None
-        self.missing: dict[str, Missing] = {}  # by key
+        super().__init__(store)
         self.findings: list[Finding] = []
-        self.measurements: dict[str, Measurement] = {}
-
-    def present(self) -> list[StoredStep]:
-        """The steps with a whole result; the others go to `missing`."""
-        return [step for step in self.steps if self._is_present(step)]
-
-    def measured(self, present: Sequence[StoredStep]) -> tuple[Measured, ...]:
-        """The measurements among some steps, in the plan's order."""
-        return tuple(self._read_measured(step) for step in present if step.kind == "measure")
 
     def study(self) -> Study:
         # measurements before all else: comparisons and the checks across models look them up
@@ -233,30 +180,6 @@ class _StudyReader:
     def _add_findings(self, key: str) -> None:
         findings = self._read(key, FINDINGS, _FINDINGS)
         self.findings += findings
-
-    def _is_present(self, step: StoredStep) -> bool:
-        fault = self.store.fault(step.key)
-        if fault is None:
-            return True
-        why = "not run yet" if fault == "is not there" else f"its stored result {fault}"
-        failure = self.store.failure(step.key) or Missing(what="", why=why)
-        # a failure is kept by content, and may have been recorded under other labels
-        self.missing[step.key] = replace(failure, what=step.title)
-        return False
-
-    def _read_measured(self, step: StoredStep) -> Measured:
-        (measurement,) = read_results(self.store.step(step.key) / RESULTS)
-        if step.benchmark not in (None, measurement.benchmark):
-            measurement = replace(measurement, label=str(step.benchmark))
-        if chosen := self._headline(step):
-            measurement = replace(measurement, headline=chosen)
-        self.measurements[step.key] = measurement
-        return Measured(
-            model=str(step.model),
-            mitigation=step.mitigation,
-            seed=step.seed,
-            measurement=measurement,
-        )
 
     def _chapters(self) -> Iterator[Chapter]:
         """A chapter per model and mitigation of the plan, whether or not anything was compared."""
@@ -337,17 +260,9 @@ class _StudyReader:
             "other_befores": tuple(self.measurements[key] for key in befores[1:]),
             "afters": tuple(self.measurements[key] for key in afters),
         }
-        comparison = _COMPARISON.validate_python(
-            sides | stored | {"headline": self._headline(step)}
-        )
+        comparison = _COMPARISON.validate_python(sides | stored | {"headline": self.headline(step)})
         self.findings += check_stored(comparison)
         return comparison
-
-    def _headline(self, step: StoredStep) -> tuple[str, ...]:
-        """The metrics that the recipe names for a benchmark; none: the benchmark's own."""
-        stated = self.recipe.get("headline")
-        chosen = stated.get(str(step.benchmark)) if isinstance(stated, dict) else None
-        return tuple(map(str, chosen)) if isinstance(chosen, list) else ()
 
     def _validated(self) -> Iterator[Validated]:
         """What is known of attributions, of those of the same rows together."""

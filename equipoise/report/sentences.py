@@ -140,9 +140,13 @@ def describe_settings(compared: Comparison | Verdict) -> list[str]:
 
 def _format_move(change: Change, *, between: tuple[str, str] = (" (", ")")) -> str:
     """As in "65.6 → 52.4 [49.0, 55.9] (mean of 3 seeds, spread 0.8)"; `between` is around seeds."""
-    before, after, low, high, spread = numbers(
-        change.before, change.after, change.after_low, change.after_high, change.seed_spread
-    )
+    moved = (change.after, change.after_low, change.after_high, change.seed_spread)
+    before, after, low, high, spread = numbers(change.before, *moved)
+    if any(
+        end and text.strip("0.") == "" for end, text in zip(moved[1:3], (low, high), strict=True)
+    ):
+        # an interval that ends near 0 must not look as if it held 0: decimals of its own
+        after, low, high, spread = numbers(*moved)
     ends = brackets(low, high)
     scatter = "" if spread == "n/a" else f", spread {spread}"
     seeds = f"mean of {change.seeds} seeds{scatter}".join(between) if change.seeds > 1 else ""

@@ -99,6 +99,9 @@ def test_print_is_two_sheets_and_all_of_it_where_it_is_asked_for(
         page.emulate_media(media="print")
         assert page.locator("#answer").is_visible()
         assert page.locator("#provenance").is_visible() == (name == "full")
+        size = "node => parseFloat(getComputedStyle(node).fontSize)"
+        unit, table = page.locator(".headlines .unit").first, page.locator(".headlines")
+        assert unit.evaluate(size) <= table.first.evaluate(size)
         page.close()
     assert sheets["short"] <= 2
     assert sheets["full"] > 2

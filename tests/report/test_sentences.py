@@ -50,6 +50,16 @@ def test_without_a_claim_the_ideal_is_named() -> None:
     assert sentence(grouped, "stereoset").startswith("stereoset ss (axis age): 65.6")
 
 
+def test_an_interval_that_excludes_0_does_not_look_as_if_it_held_it() -> None:
+    reversed_ = replace(
+        CHANGE, ideal=0.0, before=1.71, after=-0.034, after_low=-0.07, after_high=-0.0013,
+        direction="reversed",
+    )  # fmt: skip
+    assert "1.71 → -0.034 [-0.070, -0.001], ideal 0, over-corrected" in sentence(reversed_, "b")
+    holds = replace(reversed_, after_high=0.0)
+    assert "1.71 → -0.03 [-0.07, 0.00]" in sentence(holds, "b")
+
+
 @pytest.mark.parametrize(
     ("low", "high", "shown", "ending"),
     [

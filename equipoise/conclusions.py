@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from equipoise.frames import html_table, table_of
-from equipoise.notebook import ComparisonView, RankingView
+from equipoise.notebook import ChangeView, ComparisonView, RankingView
 from equipoise.records import Estimate, Margin, Measurement
 
 if TYPE_CHECKING:
@@ -141,8 +141,8 @@ class Claim:
     shown: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Change(ChangeView):
     """A metric before and after, on the same items, resampled together.
 
     After several seeds: means over them, and intervals that hold the seeds' scatter, too.

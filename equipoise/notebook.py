@@ -27,6 +27,10 @@ def _name_group(group: Mapping[str, str]) -> str:
     return ", ".join(f"{key} {name}" for key, name in group.items()) or "overall"
 
 
+def _name_row(row: Any) -> str:
+    return f"{row.metric} ({_name_group(row.group)})" if row.group else str(row.metric)
+
+
 def _choose_metric(results: Iterable[Any], metric: str | None) -> str:
     """The metric, or the first. Raises `RecipeError` for one that is not there."""
     known = list(dict.fromkeys(result.metric for result in results))
@@ -47,6 +51,29 @@ def _choose_rows(results: Iterable[Any], metric: str, by: str | None) -> list[An
         raise RecipeError(f"{metric} has no groups by '{by}'; {nearest(by, keys)}")
     chosen = [row for row in rows if by is None or not row.group or [*row.group] == [by]]
     return sorted(chosen, key=lambda row: bool(row.group))
+
+
+class EstimateView:
+    """An `Estimate` in a line."""
+
+    __slots__ = ()
+
+    def __repr__(self: Any) -> str:
+        value = _show_number(self.value, self.low, self.high)
+        return f"<Estimate {_name_row(self)}: {value} {self.unit}, n {self.n}>"
+
+
+class ChangeView:
+    """A `Change` in a line."""
+
+    __slots__ = ()
+
+    def __repr__(self: Any) -> str:
+        after = _show_number(self.after, self.after_low, self.after_high)
+        return (
+            f"<Change {_name_row(self)}: {_show_number(self.before)} to {after} {self.unit}, "
+            f"{self.direction}, n {self.n}>"
+        )
 
 
 class MeasurementView:

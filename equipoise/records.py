@@ -16,7 +16,7 @@ from typing_extensions import TypeAliasType
 
 from equipoise.dialogues import Dialogue, Texts
 from equipoise.frames import as_frame, group_columns, table_of
-from equipoise.notebook import MeasurementView
+from equipoise.notebook import EstimateView, MeasurementView
 from equipoise.rows import Probe, TrainingRow, documents_of, text_sha256
 from equipoise.slices import SliceTable
 
@@ -311,8 +311,8 @@ class Metric:
     deviation: Callable[[Columns], float] | None = None  # `resample.deviation_interval` instead
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Estimate(EstimateView):
     """A number for a reader: never without its interval, n and ideal."""
 
     metric: str

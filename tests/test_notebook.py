@@ -75,6 +75,13 @@ def test_every_result_is_a_line(reduced: Comparison, tiny: LanguageModel) -> Non
     assert lines["study"] == ("<Study A study: 1 measurements, 0 chapters, 0 of 0 steps missing>")
     assert "tiny-gpt2@0: causal, " in lines["model"]
     assert lines["edit"] == "<WeightEdit lftf of tiny-gpt2@0, seed 0>"
+    # "share 90 [...] %, n 30": a number keeps its interval; a group stands in brackets
+    assert repr(measured.estimate("share")).startswith("<Estimate share: 90 [")
+    grouped = replace(measured.estimate("share"), group={"axis": "race"}, low=math.nan)
+    assert repr(grouped) == f"<Estimate share (axis race): 90 %, n {grouped.n}>"
+    change = repr(reduced.change("share"))
+    assert change.startswith("<Change share: 90 to 50 [")
+    assert change.endswith("%, reduced, n " + f"{reduced.change('share').n}>")
     assert repr(replace(measured, estimates=())).endswith("no estimates>")
     assert repr(replace(reduced, changes=())).endswith("no changes>")
 

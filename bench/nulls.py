@@ -30,7 +30,7 @@ def main() -> None:
             benchmark = plugins.build(Benchmark, name, {})
             examples, requests = choose_examples(benchmark)
             start = time.process_time()
-            rules = nulls_of(benchmark, examples, requests, None, draws=2000, seed=0)
+            rules = nulls_of(benchmark, examples, requests, draws=2000, seed=0)
             seconds = time.process_time() - start
             total += seconds
             print(f"{name}: {len(rules)} rules on {len(examples)} examples, {seconds:.1f} s")

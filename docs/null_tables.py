@@ -39,7 +39,7 @@ def with_tables(page: str, *, only: str = "") -> str:
 def null_table(benchmark: AnyBenchmark, key: str) -> str:
     """A row per metric and group of the key, a column per rule; without variants of a metric."""
     examples, requests = choose_examples(benchmark)
-    nulls = nulls_of(benchmark, examples, requests, None, draws=DRAWS, seed=0)
+    nulls = nulls_of(benchmark, examples, requests, draws=DRAWS, seed=0)
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for null in nulls:
         for estimate in null.estimates:

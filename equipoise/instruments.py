@@ -1,12 +1,14 @@
-"""What a benchmark's judge and scorers say of the texts that a model wrote."""
+"""What a benchmark's judge and scorers say of the texts that a model wrote, and who they are."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from equipoise import plugins
 from equipoise.benchmarks.base import AnyBenchmark, JudgesTexts, ScoresTexts
 from equipoise.errors import ModelError
 from equipoise.metrics.written import HUMAN
-from equipoise.records import Example, Outcome
+from equipoise.records import JSON, Example, Outcome
+from equipoise.stats.settings import JUDGE, SCORERS
 from equipoise.text_scorers.base import WrittenText
 
 
@@ -75,3 +77,13 @@ def _score(
         )
         for (example, outcome), text, person in zip(rows, written, references, strict=True)
     ]
+
+
+def describe_instruments(benchmark: AnyBenchmark) -> dict[str, JSON]:
+    """Who graded what was written, and what scored it: what is said of texts follows from this."""
+    info: dict[str, JSON] = {}
+    if isinstance(benchmark, JudgesTexts):
+        info[JUDGE] = plugins.describe_instrument(benchmark.judge)
+    if isinstance(benchmark, ScoresTexts):
+        info[SCORERS] = [*map(plugins.describe_instrument, benchmark.scorers)]
+    return info

@@ -8,14 +8,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from equipoise import plugins
 from equipoise.benchmarks.base import (
     AnyBenchmark,
-    JudgesTexts,
     ScoresTexts,
     related_groups,
     texts_of,
@@ -33,12 +32,12 @@ from equipoise.inference.scorer import (
     prepare,
 )
 from equipoise.installed import environment
-from equipoise.instruments import grade
+from equipoise.instruments import describe_instruments, grade
 from equipoise.measurement_notes import notes_of
-from equipoise.null_references import note_nulls, nulls_of
+from equipoise.null_references import guesses_of_model, note_nulls, nulls_of
 from equipoise.plugin_files import noticing_reads, unnamed_reads
 from equipoise.predictions import Predictions, read_predictions
-from equipoise.processes.together import check_alike, on_main
+from equipoise.processes.together import check_alike, on_main, share_out
 from equipoise.records import (
     JSON,
     DataUse,
@@ -53,7 +52,7 @@ from equipoise.records import (
 from equipoise.rows import text_sha256
 from equipoise.stats.estimates import estimate_metrics
 from equipoise.stats.pairing import ITEM, PREFIX, VARIANTS, add_groups
-from equipoise.stats.settings import ADDED_TOKENS, JUDGE, SCORERS
+from equipoise.stats.settings import ADDED_TOKENS
 from equipoise.stats.slicing import slices_of
 
 
@@ -111,26 +110,26 @@ def measure(  # noqa: PLR0913
         scorers, asked = model.variants(), model
         variants = len(scorers)
         info |= {VARIANTS: variants} if variants > 1 else {}
-        if isinstance(model, CutsTexts):
-            pairs = zip(examples, requests, strict=True)
-            texts = (text for pair in pairs for text in texts_of(benchmark, *pair))
-            info[ADDED_TOKENS] = [*model.added_tokens_in(texts)]
+        info |= _added_tokens(model, benchmark, examples, requests)
         if isinstance(model, WritesTexts) and has_it_write(requests):
             info |= _join_layouts(info, model.writing_layout())
-        outcomes = _collect_outcomes(
-            scorers, benchmark, examples, requests, seed=seed, shards=shards
-        )
+        outcomes = _collect_outcomes(scorers, benchmark, examples, requests, seed, shards)
         outcomes = add_groups(outcomes, _related(benchmark, examples, model, info))
     if any(outcome.text is not None for outcome in outcomes):
-        info |= _describe_instruments(benchmark)
+        info |= describe_instruments(benchmark)
     # the answers to an item after several prompts stand and fall together
     cluster = benchmark.cluster or (ITEM if variants > 1 else None)
     chance = {"draws": draws, "seed": seed}
-    estimates = tuple(
-        estimate_metrics(benchmark, outcomes, cluster=cluster, family=variants > 1, **chance)
+    drawn: Mapping[str, Any] = {"cluster": cluster, **chance}
+    guesses = guesses_of_model(benchmark, examples, requests, asked) if nulls else []
+    estimates, rules, slices, others = share_out(
+        [
+            lambda: tuple(estimate_metrics(benchmark, outcomes, family=variants > 1, **drawn)),
+            lambda: nulls_of(benchmark, examples, requests, guesses, **chance) if nulls else (),
+            lambda: tuple(slices_of(benchmark, outcomes, **drawn)),
+            lambda: without_references(benchmark, name, outcomes, data=data, **drawn),
+        ]
     )
-    rules = nulls_of(benchmark, examples, requests, asked, **chance) if nulls else ()
-    others = without_references(benchmark, name, outcomes, data=data, cluster=cluster, **chance)
     references = (*rules, *others)
     return Measurement(
         model=model.identity,
@@ -147,7 +146,7 @@ def measure(  # noqa: PLR0913
         outcomes=tuple(outcomes),
         references=references,
         headline=benchmark.headline,
-        slices=tuple(slices_of(benchmark, outcomes, cluster=cluster, draws=draws, seed=seed)),
+        slices=slices,
         about=benchmark.about,
         notes=(
             *note_left_out(benchmark, name, split=split),
@@ -166,6 +165,20 @@ def _check_processes(model: str, benchmark: str, items: str, data: Sequence[Data
     alike = {"model": model, f"items of {benchmark}": items}
     alike |= {f"file {file.name}": file.sha256 for file in data}
     check_alike(alike, remedy="let all read the same files")
+
+
+def _added_tokens(
+    model: Scorer,
+    benchmark: AnyBenchmark,
+    examples: Sequence[Example],
+    requests: Sequence[Sequence[Request]],
+) -> dict[str, JSON]:
+    """The tokens added to the model's vocabulary that measured texts are cut at."""
+    if not isinstance(model, CutsTexts):
+        return {}
+    pairs = zip(examples, requests, strict=True)
+    texts = (text for pair in pairs for text in texts_of(benchmark, *pair))
+    return {ADDED_TOKENS: [*model.added_tokens_in(texts)]}
 
 
 def _related(
@@ -279,7 +292,6 @@ def _collect_outcomes(
     benchmark: AnyBenchmark,
     examples: Sequence[Example],
     requests: Sequence[Sequence[Request]],
-    *,
     seed: int,
     shards: Shards | None,
 ) -> list[Outcome]:
@@ -379,16 +391,6 @@ def _add_groups(outcome: Outcome, example: Example) -> Outcome:
             "fix the benchmark"
         )
     return replace(outcome, groups={**example.groups, **outcome.groups})
-
-
-def _describe_instruments(benchmark: AnyBenchmark) -> dict[str, JSON]:
-    """Who graded what was written, and what scored it: what is said of texts follows from this."""
-    info: dict[str, JSON] = {}
-    if isinstance(benchmark, JudgesTexts):
-        info[JUDGE] = plugins.describe_instrument(benchmark.judge)
-    if isinstance(benchmark, ScoresTexts):
-        info[SCORERS] = [*map(plugins.describe_instrument, benchmark.scorers)]
-    return info
 
 
 def _join_layouts(info: Mapping[str, JSON], writing: Mapping[str, JSON]) -> dict[str, JSON]:

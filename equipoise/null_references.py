@@ -63,11 +63,22 @@ def null_versions() -> Mapping[str, str]:
     return {name: plugins.find(Null, name).version for name in plugins.available(Null)}
 
 
+def guesses_of_model(
+    benchmark: AnyBenchmark, examples: Sequence[Example], requests: Asked, model: Scorer | None
+) -> list[Guess]:
+    """What the rules answer that ask the model; []: there is none, or no number to be had."""
+    if _has_no_nulls(benchmark):
+        return []
+    requests = _without_copies(benchmark, examples, requests)
+    asking = [rule for rule in _rules().values() if rule.of_model]
+    return [guess for rule in asking for guess in rule.guesses(requests, model)]
+
+
 def nulls_of(
     benchmark: AnyBenchmark,
     examples: Sequence[Example],
     requests: Asked,
-    model: Scorer | None,
+    of_model: Sequence[Guess] = (),
     *,
     draws: int,
     seed: int,
@@ -76,17 +87,12 @@ def nulls_of(
 
     Rules that cannot act (equal answers about every item, or answers that are texts) are left out.
     Those that ask no model are computed once for the same items and options, and kept in the
-    cache folder.
+    cache folder. `of_model`: `guesses_of_model`.
     """
-    if isinstance(benchmark, JudgesTexts | ScoresTexts):
+    if _has_no_nulls(benchmark):
         return ()
-    if isinstance(benchmark, AsksAboutOthers) and not benchmark.compares_targets:
-        # of what is compared without its target others in its place say nothing new
-        requests = [list(benchmark.own_requests(example)) for example in examples]
-    chosen = _null_metrics(benchmark)
-    if not chosen.metrics:
-        return ()
-    rules = {name: plugins.build(Null, name) for name in plugins.available(Null)}
+    requests, chosen = _without_copies(benchmark, examples, requests), _null_metrics(benchmark)
+    rules = _rules()
     key = _key(benchmark, examples, requests, rules, draws=draws, seed=seed)
     file = cache_folder() / "nulls" / f"{key}.json"
     kept: tuple[Reference, ...] | None = None
@@ -106,8 +112,22 @@ def nulls_of(
         kept = estimated(guesses)
         with suppress(StoreError):  # a cache that cannot be written only costs time
             write_file(file, record_json(kept), what="cached nulls")
-    of_model = [rule for rule in rules.values() if rule.of_model]
-    return kept + estimated([g for rule in of_model for g in rule.guesses(requests, model)])
+    return kept + estimated(of_model)
+
+
+def _has_no_nulls(benchmark: AnyBenchmark) -> bool:
+    return isinstance(benchmark, JudgesTexts | ScoresTexts) or not _null_metrics(benchmark).metrics
+
+
+def _rules() -> dict[str, Null]:
+    return {name: plugins.build(Null, name) for name in plugins.available(Null)}
+
+
+def _without_copies(benchmark: AnyBenchmark, examples: Sequence[Example], requests: Asked) -> Asked:
+    """What rules are asked: where targets are not compared, others in their place say nothing."""
+    if isinstance(benchmark, AsksAboutOthers) and not benchmark.compares_targets:
+        return [list(benchmark.own_requests(example)) for example in examples]
+    return requests
 
 
 def note_nulls(

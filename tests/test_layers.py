@@ -116,7 +116,8 @@ ALLOWED: dict[str, set[str]] = {
     | {"plugins", "benchmarks.base", "nulls.base", "inference.scorer", "stats"}
     | {"metrics.target_parts"},
     "measurement_notes": _LOW | {"benchmarks.base", "inference.scorer"},
-    "instruments": _LOW | {"benchmarks.base", "metrics.written", "text_scorers.base"},
+    "instruments": _LOW
+    | {"plugins", "stats.settings", "benchmarks.base", "metrics.written", "text_scorers.base"},
     "faultless": _LOW | {"data.known_faults", "benchmarks.base", "stats"},
     "measure": _LOW
     | {

@@ -32,7 +32,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _nulls(benchmark: Any, *, draws: int = 0, limit: int | None = None) -> dict[str, Reference]:
     examples, requests = choose_examples(benchmark, limit=limit)
-    nulls = nulls_of(benchmark, examples, requests, None, draws=draws, seed=0)
+    nulls = nulls_of(benchmark, examples, requests, draws=draws, seed=0)
     return {null.name: null for null in nulls}
 
 

@@ -2,8 +2,9 @@
 
 Every process runs the same command and takes the same decisions. Where work is shared (`Batches`)
 each does whole batches, so that every number has the bits that a single process computes; what it
-did is handed to the others (`merge`, `torch_group.join_rows`), and all go on with all of it. What
-must happen once, such as writing a file or asking a judge, the main process does for all
+did is handed to the others (`merge`, `torch_group.join_rows`), and all go on with all of it. Tasks
+that need no exchange, such as statistics, are done by one process each (`share_out`). What must
+happen once, such as writing a file or asking a judge, the main process does for all
 (`on_main`).
 
 Nothing is shared until the processes were joined (`torch_group.join`), which the command line does
@@ -117,6 +118,24 @@ def gather(value: T) -> list[T]:
     return [value] if group is None else group.gather(value)
 
 
+def share_out(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What each task returns, in all processes; each is done by one, as cards are dealt.
+
+    A process shares nothing while it does a task. What a task raises, all raise; of several the
+    first.
+    """
+    group = sharing()
+    if group is None:
+        return [task() for task in tasks]
+    mine = {index: _attempt(tasks[index]) for index in range(group.index, len(tasks), group.count)}
+    sent = {index: (value, error and _portable(error)) for index, (value, error) in mine.items()}
+    results = merge(sent) | mine  # of its own errors a process knows where they were raised
+    for _, error in results.values():
+        if error is not None:
+            raise error
+    return [value for value, _ in results.values()]
+
+
 # --- as one -------------------------------------------------------------------------------------
 
 
@@ -133,11 +152,7 @@ def on_main(make: Callable[[], T]) -> T:
     returned: Any = None
     raised: Exception | None = None
     if group.index == 0:
-        try:
-            with alone():
-                returned = make()
-        except Exception as error:  # the others must not wait for what never comes
-            raised = error
+        returned, raised = _attempt(make)
         group.post(done)
     while group.index and not group.wait([done], _ALIKE):
         pass  # however long: the launcher ends all when the main process ends
@@ -186,6 +201,15 @@ def first_to_fail() -> bool:
     with suppress(ProcessError):  # the main process may hold the notes, and have ended
         return _group.count_up("failed") == 1
     return False
+
+
+def _attempt(make: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    """What it returns here alone, or raises: others must not wait for what never comes."""
+    try:
+        with alone():
+            return make(), None
+    except Exception as error:  # whatever it is
+        return None, error
 
 
 def _portable(error: Exception) -> Exception:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tiny_folder import save_tiny
 
-from equipoise.processes.together import gather, merge, on_main, own_share, sharing
+from equipoise.processes.together import gather, merge, on_main, own_share, share_out, sharing
 from equipoise.processes.torch_group import join
 
 from .work import answer_all, measure, run_study, wait_in_vain
@@ -30,6 +30,7 @@ def test_alone_nothing_is_shared() -> None:
     assert gather("x") == ["x"]
     assert merge({1: "b", 0: "a"}) == {0: "a", 1: "b"}
     assert on_main(lambda: 3) == 3
+    assert share_out([lambda: 3, lambda: 4]) == [3, 4]
 
 
 @pytest.mark.thorough
@@ -43,10 +44,12 @@ def test_several_processes_answer_as_one(together: Together, tmp_path: Path) -> 
         for name in ("ruled", "unigram"):
             assert results[name] == pytest.approx(alone[name], rel=1e-6)
         assert results["on main"] == [0, False]
+        assert results["shared out"] == [[0, True], [1, True], [0, True]]
         assert results["rows"][:2] == [0, 1]
         assert results["raised"] == [
             ["ModelError", "no model"],
             [results["raised"][1][0], "request 3 (counted from 0) is bad"],
+            ["ModelError", "no task"],
         ]
         assert results["same"] == results["all fail"] == []
         assert results["other"] == [

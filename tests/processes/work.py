@@ -103,12 +103,15 @@ def meetings(index: int) -> dict[str, Any]:
     values = np.full(3, np.nan)
     values[index] = index
     torch_group.join_rows(values, [index])
+    mine = together.share_out([lambda: [index, together.sharing() is None]] * 3)
     return {
         "on main": once,
+        "shared out": mine,
         "rows": values.tolist(),
         "raised": [
             refusal(lambda: together.on_main(lambda: fail(ModelError("no model")))),
             refusal(lambda: together.on_main(lambda: fail(RequestError(3, "is bad")))),
+            refusal(lambda: together.share_out([int, lambda: fail(ModelError("no task"))])),
         ],
         "same": refusal(lambda: together.check_alike({"file": "a"}, remedy="copy it")),
         "other": refusal(lambda: together.check_alike({"file": str(index)}, remedy="copy it")),

@@ -259,10 +259,6 @@ class UnlearningLoss:
         self.forward = training.forward
         self.seed = training.seed
         self.kl_texts = training.kl_texts(method.kl)
-        # Constants, computed while the adapter is off; of both texts, for a type may be turned.
-        self.reference = reference_outputs(
-            training.forward, scored=training.pairs, compared=self.kl_texts
-        )
         axes = sorted({contrast.axis for contrast in training.contrasts})
         self.contrasts: _ByType = {
             axis: [contrast for contrast in training.contrasts if contrast.axis == axis]
@@ -274,6 +270,22 @@ class UnlearningLoss:
         # Passages alone have no types to turn: then the first phase lasts.
         self.stopping = stopping if training.held_out else None
         self.first_phase = Phase(number=0, start=0, mixture=away_from_stereotypes(axes))
+        # Constants, computed while the adapter is off.
+        forgotten, compared = self._with_reference(training.pairs)
+        self.reference = reference_outputs(training.forward, scored=forgotten, compared=compared)
+
+    def _with_reference(
+        self, pairs: list[TokenizedText]
+    ) -> tuple[list[TokenizedText], list[TokenizedText]]:
+        """The texts to forget and to keep that any step may draw.
+
+        Of both texts of every contrast where a type may be turned in training.
+        """
+        phase = self.first_phase if self.stopping is None else self.stopping.phase
+        drawn = [self.draw(phase, step) for step in range(self.method.steps)]
+        is_fixed = self.stopping is None or self.method.steps <= self.method.first_evaluation
+        forgotten = [text for forget, _, _ in drawn for text in forget]
+        return forgotten if is_fixed else pairs, [text for *_, kept in drawn for text in kept]
 
     def __call__(self, _module: nn.Module, _rows: Tensor, step: int) -> Tensor:
         """Draw the texts, run them together, and add the three losses by their weights."""

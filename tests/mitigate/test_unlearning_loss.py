@@ -240,6 +240,20 @@ def test_resting_type_is_in_no_batch_and_still_retained() -> None:
         assert len(kept) == 28
 
 
+def test_the_reference_is_computed_of_what_the_steps_may_draw() -> None:
+    """Of both texts of every contrast only where a type may be turned before training ends."""
+    kl = ForwardKl(batch=2)
+    short = unlearning(steps=2, forget=Npo(batch=3), kl=kl)
+    drawn = [short.draw(short.first_phase, step) for step in range(2)]
+    assert set(short.reference.logprobs) == {text.ids for forget, *_ in drawn for text in forget}
+    assert set(short.reference.states) == {text.ids for *_, kept in drawn for text in kept}
+    for first, read in ((2, 6), (1, 24)):  # 12 contrasts
+        method = BiasUnlearn(steps=2, first_evaluation=first, forget=Npo(batch=3), kl=kl)
+        loss = loss_of(method, SUPPLY)
+        assert isinstance(loss, UnlearningLoss)
+        assert len(loss.reference.logprobs) == read
+
+
 def test_a_phase_begins_its_own_order() -> None:
     loss = unlearning()
     later = replace(loss.first_phase, number=1, start=7)

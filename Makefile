@@ -142,6 +142,7 @@ bench: install
 	$(BIN)/python bench/decoding.py
 	$(BIN)/python bench/generation.py
 	$(BIN)/python bench/training.py
+	$(BIN)/python bench/parity.py
 	$(BIN)/python bench/injection.py
 	$(BIN)/python bench/attribution.py
 	$(BIN)/python bench/influence.py

@@ -225,6 +225,19 @@ def test_the_tables_of_lftf_can_be_planned(model: Path, tmp_path: Path) -> None:
     assert steps.left_out == ()
 
 
+@pytest.mark.thorough
+@pytest.mark.usefixtures("data_folder")
+def test_parity_distillation_and_its_peers_can_be_planned(model: Path, tmp_path: Path) -> None:
+    text = (FOLDER / "parity.yaml").read_text().replace("- ../models/reference-12m", f"- {model}")
+    (tmp_path / "recipe.yaml").write_text(text.replace("seeds: [0, 1, 2]", "seeds: [0]"))
+    steps = plan(Recipe.from_yaml(tmp_path / "recipe.yaml"))
+    fitted = [step.mitigation.name for step in steps.of("fit") if step.mitigation]
+    peers = {"bias_unlearn", "dpo", "cda", "lftf", "memit", "self_debias", "cafie", "head_steering"}
+    assert set(fitted) == {"parity_distillation", "word_table", *peers}
+    assert fitted.count("parity_distillation") == 5
+    assert steps.left_out == ()
+
+
 @pytest.mark.slow
 def test_hellaswag_on_a_planted_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Less that is unkind, in another register; and what is said of whom is no more alike."""

@@ -66,14 +66,15 @@ def exchanged_texts(
 ) -> tuple[ExchangedText, ...]:
     """A text and at most `most` others of its counterfactual set; empty: it names no group.
 
-    The set is that of `group_words.counterfactuals`: every text of it has the same set.
+    Both sexes stand with each of the other axes' groups that are in the set. The set is that of
+    `group_words.counterfactuals`: every text of it has the same set.
     """
     mentions = find_mentions(text, lists)
     if not mentions:
         return ()
     firsts = {mention.axis: number for number, mention in reversed([*enumerate(mentions)])}
     exchanged: list[ExchangedText] = []
-    for groups in counterfactual_set(mentions, lists, most=most, seed=seed):
+    for groups in counterfactual_set(mentions, lists, most=most, seed=seed, whole=(GENDER,)):
         changes = changes_for(text, mentions, groups) if exchanged else ()
         moves = {}
         for axis, number in firsts.items():

@@ -69,7 +69,12 @@ def partners(axis: str, groups: Sequence[str], text: str, *, seed: int) -> Mappi
 
 
 def counterfactual_set(
-    mentions: Sequence[Mention], lists: WordLists, *, most: int | None, seed: int
+    mentions: Sequence[Mention],
+    lists: WordLists,
+    *,
+    most: int | None,
+    seed: int,
+    whole: Sequence[str] = (),
 ) -> list[list[str]]:
     """For each text of a counterfactual set the group of each mention, the text's own first.
 
@@ -77,6 +82,7 @@ def counterfactual_set(
     axis move on by as many groups, so that who meets whom is kept. `most`: counterfactuals at
     most. A larger set is put in an order that depends on the seed alone and cut into blocks of
     equal size; the block that holds the text is its set, and so that of every text in the block.
+    A block holds all groups of the axes `whole` with each of the others' combinations in it.
     """
     indices = [lists.groups[mention.axis].index(mention.group) for mention in mentions]
     firsts: dict[str, int] = {}  # by axis: the group of its first mention
@@ -87,9 +93,14 @@ def counterfactual_set(
     label = int(np.ravel_multi_index([firsts[axis] for axis in axes], sizes))
     labels = np.arange(math.prod(sizes))
     if most is not None and most < len(labels) - 1:
-        order = np.random.default_rng(seed).permutation(len(labels))
-        blocks = np.array_split(order, -(-len(labels) // (1 + most)))
-        labels = np.sort(next(block for block in blocks if label in block))
+        # combinations of the other axes, each with all groups of the whole ones
+        drawn = [number for number, axis in enumerate(axes) if axis not in whole]
+        number_of = np.moveaxis(labels.reshape(sizes), drawn, range(len(drawn)))
+        rows = number_of.reshape(math.prod(sizes[number] for number in drawn), -1)
+        size = max(1, (1 + most) // rows.shape[1])
+        order = rows[np.random.default_rng(seed).permutation(len(rows))]
+        blocks = np.array_split(order, -(-len(rows) // size))
+        labels = np.sort(next(block for block in blocks if label in block), axis=None)
     members: list[list[str]] = []
     for member in [label, *(int(other) for other in labels if other != label)]:
         chosen = dict(zip(axes, map(int, np.unravel_index(member, sizes)), strict=True))

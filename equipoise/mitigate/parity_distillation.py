@@ -12,7 +12,7 @@ and to say what it said of texts without a group, but for he and she.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -29,18 +29,17 @@ from equipoise.exchange.texts import (
     exchange_lists,
     exchanged_texts,
 )
-from equipoise.exchange.words import GENDER
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.records import JSON, OPTIONS, ModelKind, Supply
 from equipoise.rows import text_sha256
 from equipoise.training.exchange_targets import (
     Mean,
-    SexTokens,
     TargetRule,
     divergences,
     exchange_targets,
 )
+from equipoise.training.group_tokens import GroupTokens
 from equipoise.training.held_out_targets import HeldOutTargets, mean_surprise
 from equipoise.training.lora import adapter_edit, lora_in_training
 from equipoise.training.row_forward import RowForward
@@ -84,7 +83,10 @@ class ParityDistillation(Mitigation):
     #: how far the target goes from what the model says to what it would say of all groups alike;
     #: 0: nothing is changed
     strength: Annotated[float, Field(ge=0, le=1)] = 1.0
-    mean: Mean = "geometric"  # over the texts of a set, of words that name no sex
+    #: over the texts of a set, of words that name no group; null: they stay as they are
+    mean: Mean | None = "geometric"
+    #: words that name a group move with the texts, or are words like others
+    group_words: Literal["moved", "alike"] = "moved"
     #: nats of divergence above which a text is taken to depend on its group; null: none is
     settled: Annotated[float, Field(gt=0)] | None = 0.2
     top: Annotated[int, Field(ge=1)] = 64  # tokens of a target that are kept apart
@@ -107,7 +109,7 @@ class ParityDistillation(Mitigation):
                 "use a causal model"
             )
         sets, neutral = self.choose(supply, seed=seed)
-        rule = self._rule(model)
+        rule = self.rule(model)
         learning = exchange_targets(
             model,
             [*sets, *((as_it_is(text),) for text in neutral)],
@@ -125,9 +127,9 @@ class ParityDistillation(Mitigation):
             "sets": len(sets),
             "texts": len(learning.ids),
             "neutral_texts": len(neutral),
-            "left_out": learning.left_out,
+            "left_out": dict(learning.left_out),
             "held_out": len(held_out.ids),
-            "words_of_sexes": 0 if rule.sexes is None else rule.sexes.classes,
+            "group_tokens": {} if rule.groups is None else {**rule.groups.counts},
             "divergence": learnt.divergence,
         }
         if not self.strength:
@@ -187,10 +189,11 @@ class ParityDistillation(Mitigation):
             )
         return sets, neutral[: math.ceil(self.neutral * len(sets))]
 
-    def _rule(self, model: LanguageModel) -> TargetRule:
-        lists = exchange_lists(self.axes)
+    def rule(self, model: LanguageModel) -> TargetRule:
+        """How targets are made of what this model says."""
+        moving = self.group_words == "moved"
         return TargetRule(
-            sexes=SexTokens.of_model(model, lists) if GENDER in self.axes else None,
+            groups=GroupTokens.of_model(model, exchange_lists(self.axes)) if moving else None,
             mean=self.mean,
             settled=math.inf if self.settled is None else self.settled,
             strength=self.strength,

@@ -19,7 +19,8 @@ model said, by the factor exp(1 - divergence / settled).
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -28,15 +29,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from equipoise.exchange.texts import ExchangedText, spellings
-from equipoise.exchange.words import GENDER
-from equipoise.group_words.word_lists import WordLists
+from equipoise.exchange.texts import ExchangedText
 from equipoise.inference.batches import Batches
 from equipoise.inference.forward import at_full_speed
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.tokenization import Marked, encode
 from equipoise.rows import TrainingRow
 from equipoise.training.chunked_head import truncated_divergence
+from equipoise.training.group_tokens import GroupTokens
 from equipoise.training.learnable_rows import LearnableRows
 from equipoise.training.row_forward import RowForward
 from equipoise.training.row_tokens import TokenizedRows
@@ -56,122 +56,71 @@ class RowTarget:
     before: Float[Tensor, " place"]  # nats: KL(target || what the model said)
 
 
-class SexTokens:
-    """Tokens that name a sex, in classes whose two sides stand for each other.
-
-    Of words that are a single token; those that share a token are in the same class, as "his" and
-    "him" are with "her". A class of which a token is on both sides is left out.
-    """
-
-    def __init__(self, classes: Sequence[Sequence[Iterable[int]]], *, vocabulary: int) -> None:
-        """`classes`: of each the tokens of both sides; `vocabulary`: how many tokens there are."""
-        self.classes = len(classes)
-        self.ids: list[Tensor] = []
-        self.of: list[Tensor] = []
-        for side in (0, 1):
-            tokens = [sorted(both[side]) for both in classes]
-            self.ids.append(torch.tensor([token for each in tokens for token in each]).long())
-            counts = torch.tensor([len(each) for each in tokens]).long()
-            self.of.append(torch.repeat_interleave(torch.arange(len(classes)), counts))
-        self.others = torch.ones(vocabulary).bool()
-        self.others[torch.cat(self.ids)] = False
-
-    @classmethod
-    def of_model(cls, model: LanguageModel, lists: WordLists) -> "SexTokens":
-        """Those of the lists, as a model's tokenizer writes them."""
-        vocabulary = int(model.module.config.get_text_config().vocab_size)
-        return cls(_classes(model, spellings(lists, GENDER)), vocabulary=vocabulary)
-
-    def masses(
-        self, probabilities: Float[Tensor, "place vocabulary"], side: int
-    ) -> Float[Tensor, "place class"]:
-        """Probability of each class's tokens of a side."""
-        total = probabilities.new_zeros(len(probabilities), self.classes)
-        return total.index_add_(1, self.of[side], probabilities[:, self.ids[side]])
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetRule:
     """How targets are made of what the model says of a set."""
 
-    sexes: SexTokens | None  # None: no word of a sex is exchanged
-    mean: Mean
-    settled: float  # nats; inf: nothing is taken to depend on the group
-    strength: float  # in (0, 1]: how far the target goes from what the model said
+    groups: GroupTokens | None  # that move with the texts; None: they are words like others
+    mean: Mean | None  # of words of no group; None: they stay as they are
+    settled: float  # nats, above 0; inf: nothing depends on the group
+    strength: float  # in [0, 1]: how far the target goes from what the model said
     top: int  # tokens of a target that are kept apart
 
     def targets(
-        self, logprobs: Float[Tensor, "text place vocabulary"], moved: Sequence[bool | None]
+        self,
+        logprobs: Float[Tensor, "text place vocabulary"],
+        moves: Sequence[Mapping[str, int]],
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Of each text of a set its tokens, shares and divergences; see `RowTarget`."""
         probabilities = logprobs.exp()
         arithmetic = probabilities.mean(0)
-        common = logprobs.mean(0) if self.mean == "geometric" else arithmetic.clamp_min(_TINY).log()
-        gaps = probabilities * (logprobs - arithmetic.clamp_min(_TINY).log())
-        others = slice(None) if self.sexes is None else self.sexes.others
-        divergence = gaps[:, :, others].sum(-1).mean(0).clamp_min(0)
-        weight = self.strength * (1 - divergence / self.settled).clamp(max=0).exp()[:, None]
-        wanted = self._sex_masses(probabilities, moved)
+        logs = arithmetic.clamp_min(_TINY).log()
+        weight = self.strength * self._unsettled(probabilities, logprobs, logs)
+        common = {"geometric": logprobs.mean(0), "arithmetic": logs}.get(self.mean or "")
+        wanted = None if self.groups is None else self.groups.alike(probabilities, moves)
         for number, unchanged in enumerate(logprobs):
-            target = weight * common + (1 - weight) * unchanged
-            if self.sexes is None or wanted is None:
+            target = unchanged if common is None else torch.lerp(unchanged, common, weight)
+            if self.groups is None or wanted is None:
                 target = target.log_softmax(-1)
             else:
-                # of an exchange that changes no text nothing can depend on the group
-                share = self.strength if moved[number] is None else weight
-                target = self._with_sexes(
-                    target, unchanged, probabilities[number], wanted[number], share
+                share = self.groups.shares(weight, self.strength, moves[number])
+                masses = torch.lerp(
+                    probabilities[number][:, self.groups.ids], wanted[number], share
                 )
-            shares = target.exp()
-            top = shares.topk(min(self.top, shares.shape[-1] - 1), dim=-1)
-            rest = (1 - top.values.sum(-1, keepdim=True)).clamp_min(0)
-            nats = (shares * (target - unchanged)).sum(-1)
-            yield top.indices, torch.cat([top.values, rest], dim=-1), nats
+                target = _with_masses(target, self.groups.ids, masses)
+            top = target.topk(min(self.top, target.shape[-1] - 1), dim=-1)
+            shares = _with_rest(top.values.exp())
+            before = _with_rest(probabilities[number].gather(1, top.indices)).clamp_min(_TINY)
+            nats = torch.special.xlogy(shares, shares / before).sum(-1)
+            yield top.indices, shares, nats
 
-    def _sex_masses(
-        self, probabilities: Tensor, moved: Sequence[bool | None]
-    ) -> list[tuple[Tensor, Tensor]] | None:
-        """Of each text the mean masses of both sides of the classes."""
-        if self.sexes is None:
-            return None
-        sides = [
-            torch.stack([self.sexes.masses(each, side) for each in probabilities])
-            for side in (0, 1)
-        ]
-        if moved[0] is None:
-            alike = (sides[0] + sides[1]).mean(0) / 2
-            return [(alike, alike)] * len(moved)
-        turned = torch.tensor(moved, device=probabilities.device)[:, None, None]
-        first = torch.where(turned, sides[1], sides[0]).mean(0)
-        second = torch.where(turned, sides[0], sides[1]).mean(0)
-        return [(second, first) if each else (first, second) for each in moved]
+    def _unsettled(
+        self, probabilities: Tensor, logprobs: Tensor, mean: Tensor
+    ) -> Float[Tensor, "place 1"]:
+        """1 where a set foretells alike, less where its texts depend on the group."""
+        gaps = torch.einsum("tpv,tpv->p", probabilities, logprobs) / len(logprobs)
+        gaps = gaps - torch.einsum("pv,pv->p", probabilities.mean(0), mean)
+        if self.groups is not None:
+            ids = self.groups.ids
+            of_groups = probabilities[:, :, ids] * (logprobs[:, :, ids] - mean[:, ids])
+            gaps = gaps - of_groups.sum(-1).mean(0)
+        return (1 - gaps.clamp_min(0) / self.settled).clamp(max=0).exp()[:, None]
 
-    def _with_sexes(
-        self,
-        target: Tensor,
-        unchanged: Tensor,
-        probabilities: Tensor,
-        wanted: tuple[Tensor, Tensor],
-        share: Tensor | float,
-    ) -> Tensor:
-        """The target with these masses; within a class and side tokens stand as the model has them.
 
-        What is left is for all other tokens.
-        """
-        assert self.sexes is not None
-        target = target.clone()
-        total = target.new_zeros(len(target))
-        for side in (0, 1):
-            before = self.sexes.masses(probabilities, side)
-            mass = share * wanted[side] + (1 - share) * before
-            ids, of = self.sexes.ids[side], self.sexes.of[side]
-            change = mass.clamp_min(_TINY).log() - before.clamp_min(_TINY).log()
-            target[:, ids] = unchanged[:, ids] + change[:, of]
-            total = total + mass.sum(-1)
-        left = (1 - total).clamp_min(_TINY).log()[:, None]
-        rest = target[:, self.sexes.others]
-        target[:, self.sexes.others] = rest.log_softmax(-1) + left
-        return target
+def _with_masses(
+    target: Float[Tensor, "place vocabulary"],
+    ids: Int[Tensor, " token"],
+    masses: Float[Tensor, "place token"],
+) -> Float[Tensor, "place vocabulary"]:
+    """The target with these probabilities of these tokens; all others share what is left."""
+    target = target.index_fill(1, ids, -math.inf)
+    left = (1 - masses.sum(-1, keepdim=True)).clamp_min(_TINY).log()
+    target += left - target.logsumexp(-1, keepdim=True)
+    return target.index_copy_(1, ids, masses.clamp_min(_TINY).log())
+
+
+def _with_rest(shares: Float[Tensor, "place top"]) -> Float[Tensor, "place share"]:
+    return torch.cat([shares, (1 - shares.sum(-1, keepdim=True)).clamp_min(0)], dim=-1)
 
 
 @dataclass(slots=True)
@@ -181,7 +130,7 @@ class ExchangeTargets:
     ids: list[list[int]] = field(default_factory=list)  # [row][token], start token and all
     targets: list[RowTarget] = field(default_factory=list)
     sets: list[int] = field(default_factory=list)  # [row]: number of its set among those given
-    left_out: int = 0  # sets with a text that is too long, or without a place in common
+    left_out: Counter[str] = field(default_factory=Counter)  # sets by reason
 
     @property
     def divergence(self) -> float:
@@ -239,8 +188,8 @@ def exchange_targets(
     aligned: list[tuple[int, _Aligned]] = []
     for number, texts in enumerate(sets):
         places = _align(model, texts, max_tokens=max_tokens)
-        if places is None:
-            learning.left_out += 1
+        if isinstance(places, str):
+            learning.left_out[places] += 1
         else:
             aligned.append((number, places))
     targets: dict[int, list[RowTarget]] = {}
@@ -295,19 +244,22 @@ class _Aligned:
 
     ids: list[list[int]]  # [text][token]
     places: list[list[int]]  # [text][place]
-    moved: list[bool | None]  # whether the sexes have changed places; None: none is mentioned
+    moves: list[Mapping[str, int]]  # of each text
 
 
 def _align(
     model: LanguageModel, texts: Sequence[ExchangedText], *, max_tokens: int
-) -> _Aligned | None:
-    limit = min(max_tokens, model.context_length or max_tokens)
+) -> _Aligned | str:
+    """Or why the set is left out."""
     front = [] if model.start_token_id is None else [model.start_token_id]
     marked = [Marked(each.text, 0, 0) for each in texts]
     tokenized = encode(model.tokenizer, marked, specials=False)
     ids = [[*front, *tokens.ids] for tokens in tokenized]
-    if max(map(len, ids)) > limit:
-        return None
+    longest = max(map(len, ids))
+    if longest > max_tokens:
+        return "longer than max_tokens"
+    if longest > (model.context_length or longest):
+        return "longer than the model's context"
     # by the character at which a token ends, the place of the next; the first sees no text
     ends = [{0: 1} if front else {} for _ in texts]
     for known, tokens in zip(ends, tokenized, strict=True):
@@ -323,10 +275,9 @@ def _align(
         if len(row) == len(texts):
             rows.append(row)
     if not rows:
-        return None
+        return "no place in common"
     places = [list(column) for column in zip(*rows, strict=True)]
-    moves = [text.moves.get(GENDER) for text in texts]
-    return _Aligned(ids, places, [None if move is None else move > 0 for move in moves])
+    return _Aligned(ids, places, [text.moves for text in texts])
 
 
 def _targets_of(
@@ -339,7 +290,7 @@ def _targets_of(
     targets = []
     for each in sets:
         logits = torch.stack([forward.logits(next(states)) for _ in each.ids])
-        parts = rule.targets(logits.float().log_softmax(-1).cpu(), each.moved)
+        parts = rule.targets(logits.float().log_softmax(-1).cpu(), each.moves)
         # tensors of inference mode cannot be used where gradients are wanted: clones can
         targets.append(
             [
@@ -348,39 +299,3 @@ def _targets_of(
             ]
         )
     return targets
-
-
-def _classes(
-    model: LanguageModel, places: Sequence[tuple[frozenset[str], ...]]
-) -> list[tuple[set[int], set[int]]]:
-    """Tokens of both sides of each class; see `SexTokens`."""
-    classes: list[tuple[set[int], set[int]]] = []
-    for written in (str, str.capitalize):
-        for space in (" ", ""):
-            alike: list[tuple[set[int], set[int]]] = []
-            for place in places:
-                first, second = (
-                    {token for word in words for token in _token(model, space + written(word))}
-                    for words in place
-                )
-                if not first or not second:
-                    continue
-                for other in [each for each in alike if first & each[0] or second & each[1]]:
-                    alike.remove(other)
-                    first, second = first | other[0], second | other[1]
-                alike.append((first, second))
-            classes += alike
-    used: set[int] = set()
-    distinct = []
-    for first, second in classes:
-        if first & second or used & (first | second):
-            continue
-        used |= first | second
-        distinct.append((first, second))
-    return distinct
-
-
-def _token(model: LanguageModel, word: str) -> list[int]:
-    """The token that a word is; empty: it is several."""
-    ids = encode(model.tokenizer, [Marked(word, 0, 0)], specials=False)[0].ids
-    return [*ids] if len(ids) == 1 else []

@@ -24,6 +24,15 @@ def test_a_profession_takes_the_place_of_another_with_its_article() -> None:
     assert len(texts) == len(others) == 2 * len(LISTS.groups["profession"])
 
 
+def test_both_sexes_stand_with_each_of_the_others() -> None:
+    for seed in range(5):
+        texts = exchanged_texts(TEXT, LISTS, most=5, seed=seed)
+        moves = [(each.moves["gender"], each.moves["profession"]) for each in texts]
+        others = {other for _, other in moves}
+        assert len(others) == 3
+        assert set(moves) == {(sex, other) for sex in (0, 1) for other in others}
+
+
 def test_every_text_of_a_set_has_the_same_set() -> None:
     texts = {each.text for each in exchanged_texts(TEXT, LISTS, most=3, seed=5)}
     assert len(texts) == 4

@@ -21,6 +21,7 @@ from equipoise.model_editing.edit_rows import Batch, EditRows, at_least_float32,
 from equipoise.model_editing.request_units import Picks, Unit, units_of
 from equipoise.model_editing.requests import EditRequest
 from equipoise.models.hooks import frozen
+from equipoise.progress.bars import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +138,7 @@ class _Optimization:
         active = torch.ones(self.count, dtype=torch.bool, device=delta.device)
         losses = torch.full_like(lengths, math.nan)
         steps = torch.zeros(self.count, dtype=torch.long, device=delta.device)
-        for step in range(settings.steps):
+        for step in counted(range(settings.steps), "values", settings.steps, unit="step"):
             optimizer.zero_grad()
             now = torch.zeros_like(lengths)
             for index in range(len(self.parts)):

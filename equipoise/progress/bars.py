@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from tqdm import tqdm
@@ -16,7 +17,7 @@ from equipoise.progress.messages import duration, is_quiet, keep, say
 
 T = TypeVar("T")
 
-_EVERY: Final = 60.0  # seconds between two lines of the same work
+_EVERY: Final = 60.0  # seconds between two lines
 _DELAY: Final = 1.0  # seconds before a bar is drawn: what is done at once needs none
 
 
@@ -26,14 +27,44 @@ class _Bar(tqdm):  # type: ignore[type-arg]  # which it does not take when it ru
     monitor_interval = 0
 
 
+@dataclass
+class _Clock:
+    """The minute between two lines, shared by tasks that follow one another.
+
+    Many short tasks are long work, too.
+    """
+
+    said: float = 0.0  # when a line was due last, or work began
+    seen: float = 0.0  # when work was seen last
+
+    def begin(self) -> None:
+        """A task begins; after a minute without any the minute begins anew."""
+        now = time.monotonic()
+        if now - self.seen >= _EVERY:
+            self.said = now
+        self.seen = now
+
+    def is_due(self) -> bool:
+        """Whether a line is due; the next one is a minute later."""
+        self.seen = time.monotonic()
+        due = self.seen - self.said >= _EVERY
+        if due:
+            self.said = self.seen
+        return due
+
+
+_CLOCK: Final = _Clock()
+
+
 class Progress:
     """A number of steps, counted by `advance`."""
 
     def __init__(self, task: str, total: int, *, done: int, unit: str, shown: bool) -> None:
         self._task, self._unit, self._shown = task, unit, shown
         self._values: dict[str, float] = {}
-        self._said = time.monotonic()
         self._drawn = shown and sys.stderr.isatty() and not is_quiet()
+        if shown:
+            _CLOCK.begin()
         # where nothing is drawn tqdm counts all the same, for the lines
         self._bar = _Bar(
             desc=task, total=total, initial=done, unit=unit, leave=False, delay=_DELAY,
@@ -46,8 +77,7 @@ class Progress:
             self._values = values
             self._bar.set_postfix({n: f"{v:.4g}" for n, v in values.items()}, refresh=False)
         self._bar.update(steps)
-        if self._shown and time.monotonic() - self._said >= _EVERY:
-            self._said = time.monotonic()
+        if self._shown and _CLOCK.is_due():
             (keep if self._drawn else say)(self._line())
 
     def close(self) -> None:

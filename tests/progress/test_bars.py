@@ -59,6 +59,27 @@ def test_within_a_minute_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err == ""
 
 
+def test_many_short_tasks_are_told_of_each_minute(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 1000.0
+
+    def passes() -> float:
+        nonlocal now
+        now += 6.0
+        return now
+
+    monkeypatch.setattr(bars, "_CLOCK", bars._Clock())
+    monkeypatch.setattr(bars.time, "monotonic", passes)
+    for _ in range(10):  # each takes 18 seconds
+        train()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2  # in three minutes, of which the last is not over
+    now += 3600.0  # what is begun after a rest has its minute
+    train()
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.usefixtures("minutes")
 def test_quiet_leaves_errors_alone_and_the_log_has_all(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -149,11 +149,7 @@ class BiasEdit(Mitigation):
                 "contrasts": len(pairs),
                 "root_mean_square_margin_before": objective.root_mean_square_margin(pairs, none),
                 "root_mean_square_margin_after": objective.root_mean_square_margin(pairs, shifts),
-                # Frobenius norms, as shares of the weights'
-                "shift_share": [
-                    float(shift.norm() / float(before[name].detach().float().norm()))
-                    for name, shift in zip(targets.names, shifts, strict=True)
-                ],
+                "shift_share": [*targets.shares(shifts)],
             }
         if self.item_info:
             report["item_info"] = list(self.item_info)

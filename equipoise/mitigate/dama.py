@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from torch import Tensor, nn
+from torch import Tensor
 
 from equipoise.edits.edit import info_of
 from equipoise.edits.weights import WeightEdit
@@ -21,11 +21,11 @@ from equipoise.errors import RecipeError
 from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.model_editing.context_templates import rome_prefixes
-from equipoise.model_editing.covariance import covariances, identity
-from equipoise.model_editing.edit_rows import EditRow, edit_row, editing
+from equipoise.model_editing.covariance import regular_moments
+from equipoise.model_editing.edit_rows import editing
 from equipoise.model_editing.edited_weights import edited_weights
-from equipoise.model_editing.requests import EditRequest, requests_of_prompts
-from equipoise.model_editing.subject_states import states_at
+from equipoise.model_editing.requests import requests_of_prompts
+from equipoise.model_editing.subject_states import last_keys
 from equipoise.model_editing.target_modules import TargetModules, select_target_modules
 from equipoise.model_editing.trajectory import HELD_OUT_TEXTS, Trajectory
 from equipoise.model_editing.values import ValueSettings, optimize_values
@@ -198,26 +198,13 @@ class _Layers:
             position="last",
         )
         self.contrasts: list[JSON] = []  # mean length of the difference of two values, per layer
-        self.report: dict[str, JSON] = {
-            "covariance": method.covariance,
-            "contrasts": self.contrasts,
-        }
-        if method.covariance == "identity":
-            self.moments = {
-                block: identity(into).second_moment.double()
-                for block, (into, _) in zip(targets.blocks, targets.shapes, strict=True)
-            }
-            return
         prompts = tuple(prompt.text for prompt in (*supply.prompts, *supply.hinted))
         texts = supply.texts[:-HELD_OUT_TEXTS] or supply.texts or prompts
-        by_block = covariances(model, targets.blocks, texts)
-        regular = {block: covariance.regular() for block, covariance in by_block.items()}
-        self.moments = {block: moment for block, (moment, _) in regular.items()}
-        self.report |= {
-            "covariance": "texts" if supply.texts else "prompts",
-            "covariance_tokens": min(covariance.tokens for covariance in by_block.values()),
-            "shrinkage": [share for _, share in regular.values()],
-        }
+        corpus = "texts" if supply.texts else "prompts"
+        if method.covariance == "identity":
+            texts, corpus = (), "identity"
+        self.moments, said = regular_moments(model, targets, texts)
+        self.report: dict[str, JSON] = {"covariance": corpus, "contrasts": self.contrasts, **said}
 
     def outputs_and_contrast(self, index: int) -> tuple[PerPrompt, PerPrompt]:
         """Of a layer, the outputs for whitened keys, and v(first word) - v(second word)."""
@@ -233,7 +220,7 @@ class _Layers:
             )
             for requests in self.requests
         )
-        keys = self._keys(module).double()
+        keys = last_keys(self.model, self.requests[0], self.prefixes, module).double()
         weighted = self.method.covariance_weight * self.moments[block].to(keys.device)
         # each key k becomes (lambda C + K' K)^-1 k
         whitened = torch.linalg.solve(weighted + keys.T @ keys, keys.T).T
@@ -241,21 +228,6 @@ class _Layers:
         contrast = first.delta - second.delta
         self.contrasts.append(float(contrast.norm(dim=-1).mean()))
         return outputs, contrast
-
-    def _keys(self, module: nn.Module) -> PerPrompt:
-        """What the module reads at the prompts' last token, a mean over the prefixes."""
-        groups = [
-            [self._last_row(prefix, request) for request in self.requests[0]]
-            for prefix in self.prefixes
-        ]
-        (states,) = states_at(self.model, groups, inputs=[module])
-        return states.view(len(self.prefixes), len(self.requests[0]), -1).mean(0)
-
-    def _last_row(self, prefix: str, request: EditRequest) -> EditRow:
-        start, end = len(prefix) + request.start, len(prefix) + request.end
-        row, _ = edit_row(self.model, prefix + request.prompt, start, end)
-        last = len(row.ids) - 1
-        return EditRow(ids=row.ids, subject=last, reads=(last,))
 
 
 def _upper_middle(model: LanguageModel) -> tuple[int, ...]:

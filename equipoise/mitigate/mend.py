@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -22,7 +21,7 @@ from equipoise.inference.language_model import LanguageModel
 from equipoise.mitigate.base import Mitigation
 from equipoise.model_editing.hypernetwork import Hypernetwork, ResidualLayer, train_editor
 from equipoise.model_editing.prompt_edits import PromptEdits
-from equipoise.model_editing.target_modules import select_target_modules, shifted
+from equipoise.model_editing.target_modules import select_target_modules
 from equipoise.model_editing.trajectory import Trajectory
 from equipoise.models.hooks import frozen
 from equipoise.models.kernels import evaluating, exact_device, matmul_path
@@ -120,20 +119,18 @@ class Mend(Mitigation):
             )
             trajectory = Trajectory(model, supply, supply.texts, self.words)
             every = self.trajectory_every
-            shifts = _apply(editor, edits, trajectory, size=size, every=every, seed=seed)
+            shifts = edits.apply(editor, trajectory, size=size, every=every, seed=seed)
             weights = targets.weights(shifts)
             before = {name: model.module.get_parameter(name) for name in weights}
             rates = f"edit_rate ({self.edit_rate:g}) and learning_rate ({self.learning_rate:g})"
             check_weights(weights, before, rates=rates)
-        norms = [float(before[name].detach().float().norm()) for name in targets.names]
-        shares = [float(shift.norm()) / norm for shift, norm in zip(shifts, norms, strict=True)]
         local = "texts" if supply.texts else "hinted"
         report: dict[str, JSON] = {
             "blocks": list(targets.blocks),
             "modules": list(targets.names),
             "locality": local if self.locality_weight else None,
             "alpha": editor.alphas.detach().tolist(),
-            "shift_share": [*shares],  # Frobenius norms, as shares of the weights'
+            "shift_share": [*targets.shares(shifts)],
             **trajectory.report(),
         }
         trained = replace(trained, weights=weights)  # the edit is the shift, not the editor
@@ -177,33 +174,3 @@ class _MendEditor(Hypernetwork):
         new_keys, direction = self.transform(index, keys, gradients)
         shift: Tensor = -self.alphas[index] / self.size * (new_keys.T @ direction)
         return shift
-
-
-@torch.no_grad()
-def _apply(
-    editor: _MendEditor,
-    edits: PromptEdits,
-    trajectory: Trajectory,
-    *,
-    size: int,
-    every: int,
-    seed: int,
-) -> list[Tensor]:
-    """The sum of the shifts of all edits, each of the model that the edits before it left."""
-    order = torch.randperm(edits.count, generator=torch.Generator().manual_seed(seed))
-    total = [torch.zeros(shape, device=edits.device) for shape in edits.targets.shapes]
-    done = 0
-    trajectory.look(done)
-    for batch in torch.split(order, size):
-        with shifted(edits.targets, total):
-            parts = list(edits.rows(batch.tolist()))
-        for part in parts:  # a shift is a sum over rows
-            changes = [
-                editor.shift(index, *rows).to(edits.device) for index, rows in enumerate(part)
-            ]
-            total = [shift + change for shift, change in zip(total, changes, strict=True)]
-        before, done = done, done + len(batch)
-        if done // every > before // every or done == edits.count:
-            with shifted(edits.targets, total):
-                trajectory.look(done)
-    return total

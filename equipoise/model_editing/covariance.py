@@ -27,10 +27,12 @@ from equipoise.inference.forward import at_full_speed, pad
 from equipoise.inference.language_model import LanguageModel
 from equipoise.inference.queries import tokenize
 from equipoise.model_editing.edit_rows import stopping_after
+from equipoise.model_editing.target_modules import TargetModules
 from equipoise.models.anatomy import mlp_output
 from equipoise.models.kernels import exact_device
 from equipoise.models.tokenization import Ids, Marked, pad_token_id
 from equipoise.progress.bars import progress
+from equipoise.records import JSON
 
 Square = Float[Tensor, "feature feature"]
 
@@ -75,6 +77,25 @@ class Covariance:
 def identity(features: int) -> Covariance:
     """In place of a covariance: every direction is as usual as any other."""
     return Covariance(second_moment=torch.eye(features), tokens=0)
+
+
+def regular_moments(
+    model: LanguageModel, targets: TargetModules, texts: Sequence[str]
+) -> tuple[dict[int, Square], dict[str, JSON]]:
+    """The regular second moment of each block's keys in float64, and what a report says of them.
+
+    The identity without texts. Raises as `covariances`, and `ModelError` as `Covariance.regular`.
+    """
+    if not texts:
+        shapes = zip(targets.blocks, targets.shapes, strict=True)
+        return {block: identity(inputs).second_moment.double() for block, (inputs, _) in shapes}, {}
+    by_block = covariances(model, targets.blocks, texts)
+    regular = {block: covariance.regular() for block, covariance in by_block.items()}
+    said: dict[str, JSON] = {
+        "covariance_tokens": min(covariance.tokens for covariance in by_block.values()),
+        "shrinkage": [share for _, share in regular.values()],
+    }
+    return {block: moment for block, (moment, _) in regular.items()}, said
 
 
 def covariances(

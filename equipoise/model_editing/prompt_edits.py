@@ -16,8 +16,9 @@ from torch import Tensor
 from equipoise.contrast_training.packed_forward import PackedForward
 from equipoise.contrast_training.tokenized import tokenize_texts
 from equipoise.inference.language_model import LanguageModel
+from equipoise.model_editing.hypernetwork import Hypernetwork
 from equipoise.model_editing.target_modules import Rows, TargetModules, gradient_rows, shifted
-from equipoise.model_editing.trajectory import HELD_OUT_TEXTS
+from equipoise.model_editing.trajectory import HELD_OUT_TEXTS, Trajectory
 from equipoise.records import Supply
 from equipoise.training.next_token_logits import NextLogits, prompt_ids, word_tree
 from equipoise.training.pronoun_losses import Parity
@@ -131,3 +132,30 @@ class PromptEdits:
                 after = self.forward.read([text], [text.positions])
                 kept = self.forward.divergence(after, before.states, "forward").mean()
             yield self.locality_weight * kept
+
+    @torch.no_grad()
+    def apply(
+        self, editor: Hypernetwork, trajectory: Trajectory, *, size: int, every: int, seed: int
+    ) -> list[Tensor]:
+        """The sum of the shifts of all edits, each of the model that the edits before it left.
+
+        `size`: prompts of an edit, in an order drawn by the seed. `every`: prompts between two
+        entries of the trajectory, which also has one at either end.
+        """
+        order = torch.randperm(self.count, generator=torch.Generator().manual_seed(seed))
+        total = [torch.zeros(shape, device=self.device) for shape in self.targets.shapes]
+        done = 0
+        trajectory.look(done)
+        for batch in torch.split(order, size):
+            with shifted(self.targets, total):
+                parts = list(self.rows(batch.tolist()))
+            for part in parts:  # a shift is a sum over rows
+                changes = [
+                    editor.shift(index, *rows).to(self.device) for index, rows in enumerate(part)
+                ]
+                total = [shift + change for shift, change in zip(total, changes, strict=True)]
+            before, done = done, done + len(batch)
+            if done // every > before // every or done == self.count:
+                with shifted(self.targets, total):
+                    trajectory.look(done)
+        return total

@@ -14,6 +14,7 @@ from equipoise.model_editing.edit_rows import (
     EditRow,
     EditRows,
     at_least_float32,
+    edit_row,
     hooked,
     subject_rows,
 )
@@ -42,6 +43,32 @@ def subject_states(
     states = states_at(model, groups, inputs=inputs, outputs=outputs)
     reshaped = [state.view(len(prefixes), len(requests), -1).transpose(0, 1) for state in states]
     return reshaped[: len(inputs)], reshaped[len(inputs) :]
+
+
+def last_keys(
+    model: LanguageModel, requests: Sequence[EditRequest], prefixes: Prefixes, module: nn.Module
+) -> Float[Tensor, "request feature"]:
+    """What a module reads at the prompts' last token, a mean over the prefixes."""
+    groups = []
+    for prefix in prefixes:
+        rows = [
+            edit_row(
+                model,
+                prefix + request.prompt,
+                len(prefix) + request.start,
+                len(prefix) + request.end,
+            )[0]
+            for request in requests
+        ]
+        ends = [len(row.ids) - 1 for row in rows]
+        groups.append(
+            [
+                EditRow(ids=row.ids, subject=end, reads=(end,))
+                for row, end in zip(rows, ends, strict=True)
+            ]
+        )
+    (states,) = states_at(model, groups, inputs=[module])
+    return states.view(len(prefixes), len(requests), -1).mean(0)
 
 
 @torch.no_grad()

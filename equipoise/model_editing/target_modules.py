@@ -56,6 +56,13 @@ class TargetModules:
             shifted_weights[name] = after.to(dtype=before.dtype, device="cpu")
         return shifted_weights
 
+    def shares(self, shifts: Sequence[Tensor]) -> list[float]:
+        """The Frobenius norm of each shift, as a share of its weight's."""
+        return [
+            float(shift.norm() / float(matrix.detach().float().norm()))
+            for shift, matrix in zip(shifts, self.matrices, strict=True)
+        ]
+
 
 def select_target_modules(
     model: LanguageModel,

@@ -49,9 +49,10 @@ from equipoise.training.text_training import Objective, TextTraining
 
 @dataclass(frozen=True, kw_only=True, config=OPTIONS)
 class DistilledAdapter(TextTraining):
-    """How the adapter is trained: as others on rows, with a rate for few steps."""
+    """How the adapter is trained: as others on rows, in many small steps at a high rate."""
 
-    learning_rate: Annotated[float, Field(gt=0, le=1e30)] = 1e-3  # highest of AdamW
+    learning_rate: Annotated[float, Field(gt=0, le=1e30)] = 1.5e-3  # highest of AdamW
+    batch_size: Annotated[int, Field(ge=1)] = 4  # rows per step
     epochs: Annotated[int, Field(ge=1)] = 1  # over the texts
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of the adapter alone
     weight_decay: Annotated[float, Field(ge=0)] = 0.0  # of AdamW
@@ -77,7 +78,7 @@ class ParityDistillation(Mitigation):
     axes: Annotated[tuple[Axis, ...], Field(min_length=1)] = (
         "gender", "profession", "race", "religion", "nationality",
     )  # fmt: skip
-    sets: Annotated[int, Field(ge=1)] = 400  # texts with a group at most, each with its others
+    sets: Annotated[int, Field(ge=1)] = 600  # texts with a group at most, each with its others
     others: Annotated[int, Field(ge=1)] = 3  # texts about other groups for each, at most
     neutral: Annotated[float, Field(ge=0)] = 0.5  # texts without a group, for each with one
     #: how far the target goes from what the model says to what it would say of all groups alike;
@@ -129,7 +130,7 @@ class ParityDistillation(Mitigation):
             "neutral_texts": len(neutral),
             "left_out": dict(learning.left_out),
             "held_out": len(held_out.ids),
-            "group_tokens": {} if rule.groups is None else {**rule.groups.counts},
+            "group_tokens": {**rule.groups.counts},
             "divergence": learnt.divergence,
         }
         if not self.strength:
@@ -191,9 +192,9 @@ class ParityDistillation(Mitigation):
 
     def rule(self, model: LanguageModel) -> TargetRule:
         """How targets are made of what this model says."""
-        moving = self.group_words == "moved"
+        moving = exchange_lists(self.axes if self.group_words == "moved" else ())
         return TargetRule(
-            groups=GroupTokens.of_model(model, exchange_lists(self.axes)) if moving else None,
+            groups=GroupTokens.of_model(model, moving),
             mean=self.mean,
             settled=math.inf if self.settled is None else self.settled,
             strength=self.strength,

@@ -60,7 +60,7 @@ class RowTarget:
 class TargetRule:
     """How targets are made of what the model says of a set."""
 
-    groups: GroupTokens | None  # that move with the texts; None: they are words like others
+    groups: GroupTokens  # that move with the texts
     mean: Mean | None  # of words of no group; None: they stay as they are
     settled: float  # nats, above 0; inf: nothing depends on the group
     strength: float  # in [0, 1]: how far the target goes from what the model said
@@ -73,50 +73,59 @@ class TargetRule:
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Of each text of a set its tokens, shares and divergences; see `RowTarget`."""
         probabilities = logprobs.exp()
-        arithmetic = probabilities.mean(0)
-        logs = arithmetic.clamp_min(_TINY).log()
+        logs = probabilities.mean(0).clamp_min(_TINY).log()
         weight = self.strength * self._unsettled(probabilities, logprobs, logs)
-        common = {"geometric": logprobs.mean(0), "arithmetic": logs}.get(self.mean or "")
-        wanted = None if self.groups is None else self.groups.alike(probabilities, moves)
-        for number, unchanged in enumerate(logprobs):
-            target = unchanged if common is None else torch.lerp(unchanged, common, weight)
-            if self.groups is None or wanted is None:
-                target = target.log_softmax(-1)
-            else:
-                share = self.groups.shares(weight, self.strength, moves[number])
-                masses = torch.lerp(
-                    probabilities[number][:, self.groups.ids], wanted[number], share
-                )
-                target = _with_masses(target, self.groups.ids, masses)
-            top = target.topk(min(self.top, target.shape[-1] - 1), dim=-1)
+        means = {None: None, "arithmetic": logs, "geometric": logprobs.mean(0)}
+        wanted = self.groups.alike(probabilities, moves)
+        words = self._words(logprobs, means[self.mean], weight)
+        for number, (likeliest, tokens) in enumerate(words):
+            said = probabilities[number]
+            share = self.groups.shares(weight, self.strength, moves[number])
+            masses = torch.lerp(said[:, self.groups.ids], wanted[number], share)
+            left = (1 - masses.sum(-1, keepdim=True)).clamp_min(_TINY).log()
+            kept = torch.cat([likeliest + left, masses.clamp_min(_TINY).log()], dim=-1)
+            tokens = torch.cat([tokens, self.groups.ids.expand(len(tokens), -1)], dim=-1)
+            top = kept.topk(min(self.top, said.shape[-1] - 1), dim=-1)
+            tokens = tokens.gather(1, top.indices)
             shares = _with_rest(top.values.exp())
-            before = _with_rest(probabilities[number].gather(1, top.indices)).clamp_min(_TINY)
-            nats = torch.special.xlogy(shares, shares / before).sum(-1)
-            yield top.indices, shares, nats
+            before = _with_rest(said.gather(1, tokens)).clamp_min(_TINY)
+            yield tokens, shares, torch.special.xlogy(shares, shares / before).sum(-1)
+
+    def _words(
+        self, logprobs: Tensor, common: Tensor | None, weight: Float[Tensor, "place 1"]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Of each text the likeliest words of no group, with log-probabilities among such words."""
+        # where a set is wholly alike its texts have the same
+        own = torch.ones(len(weight), dtype=torch.bool) if common is None else weight[:, 0] < 1
+        alike = None if common is None else self._likeliest(common[~own])
+        for unchanged in logprobs:
+            target = unchanged[own]
+            if common is None or alike is None:
+                yield self._likeliest(target)
+                continue
+            values, tokens = self._likeliest(torch.lerp(target, common[own], weight[own]))
+            all_values = values.new_empty(len(own), values.shape[1])
+            all_values[own], all_values[~own] = values, alike[0]
+            all_tokens = tokens.new_empty(len(own), values.shape[1])
+            all_tokens[own], all_tokens[~own] = tokens, alike[1]
+            yield all_values, all_tokens
+
+    def _likeliest(self, target: Float[Tensor, "place vocabulary"]) -> tuple[Tensor, Tensor]:
+        target = target.index_fill(1, self.groups.ids, -math.inf)
+        count = min(self.top, target.shape[-1] - len(self.groups.ids))
+        top = target.topk(count, dim=-1)
+        return top.values - target.logsumexp(-1, keepdim=True), top.indices
 
     def _unsettled(
         self, probabilities: Tensor, logprobs: Tensor, mean: Tensor
     ) -> Float[Tensor, "place 1"]:
         """1 where a set foretells alike, less where its texts depend on the group."""
-        gaps = torch.einsum("tpv,tpv->p", probabilities, logprobs) / len(logprobs)
-        gaps = gaps - torch.einsum("pv,pv->p", probabilities.mean(0), mean)
-        if self.groups is not None:
-            ids = self.groups.ids
-            of_groups = probabilities[:, :, ids] * (logprobs[:, :, ids] - mean[:, ids])
-            gaps = gaps - of_groups.sum(-1).mean(0)
-        return (1 - gaps.clamp_min(0) / self.settled).clamp(max=0).exp()[:, None]
-
-
-def _with_masses(
-    target: Float[Tensor, "place vocabulary"],
-    ids: Int[Tensor, " token"],
-    masses: Float[Tensor, "place token"],
-) -> Float[Tensor, "place vocabulary"]:
-    """The target with these probabilities of these tokens; all others share what is left."""
-    target = target.index_fill(1, ids, -math.inf)
-    left = (1 - masses.sum(-1, keepdim=True)).clamp_min(_TINY).log()
-    target += left - target.logsumexp(-1, keepdim=True)
-    return target.index_copy_(1, ids, masses.clamp_min(_TINY).log())
+        ids = self.groups.ids
+        of_groups = probabilities[:, :, ids] * (logprobs[:, :, ids] - mean[:, ids])
+        gaps = torch.linalg.vecdot(probabilities, logprobs) - of_groups.sum(-1)
+        gaps = gaps.mean(0) - torch.linalg.vecdot(probabilities.mean(0), mean)
+        weight: Tensor = (1 - gaps.clamp_min(0) / self.settled).clamp(max=0).exp()
+        return weight[:, None]
 
 
 def _with_rest(shares: Float[Tensor, "place top"]) -> Float[Tensor, "place share"]:
@@ -289,8 +298,9 @@ def _targets_of(
     states = forward.states_of(ids, places)
     targets = []
     for each in sets:
-        logits = torch.stack([forward.logits(next(states)) for _ in each.ids])
-        parts = rule.targets(logits.float().log_softmax(-1).cpu(), each.moves)
+        joined = forward.logits(torch.cat([next(states) for _ in each.ids]))
+        logprobs = joined.float().log_softmax(-1).cpu().view(len(each.ids), -1, joined.shape[-1])
+        parts = rule.targets(logprobs, each.moves)
         # tensors of inference mode cannot be used where gradients are wanted: clones can
         targets.append(
             [

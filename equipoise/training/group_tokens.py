@@ -13,6 +13,8 @@ from equipoise.group_words.word_lists import WordLists
 from equipoise.inference.language_model import LanguageModel
 from equipoise.models.tokenization import Marked, encode
 
+_TINY = 1e-30  # a probability, so that nothing is divided by 0
+
 #: Of a class of words the tokens of each group that stand for each other; a group may have none.
 TokenClass = Sequence[Iterable[int]]
 
@@ -26,12 +28,11 @@ class _AxisTokens:
     has: Bool[Tensor, "class group"]  # whether the cell has a token
 
     def masses(
-        self, probabilities: Float[Tensor, "place vocabulary"]
-    ) -> Float[Tensor, "place class group"]:
+        self, said: Float[Tensor, "text place token"]
+    ) -> Float[Tensor, "text place class group"]:
         """Probability of each cell."""
-        total = probabilities.new_zeros(len(probabilities), self.has.numel())
-        total.index_add_(1, self.cells, probabilities[:, self.ids])
-        return total.view(-1, *self.has.shape)
+        total = said.new_zeros(*said.shape[:2], self.has.numel())
+        return total.index_add_(2, self.cells, said).view(*said.shape[:2], *self.has.shape)
 
 
 class GroupTokens:
@@ -90,26 +91,35 @@ class GroupTokens:
         Of each text the mean over those texts of the set in which the token's group has gone to one
         that has a token, too. Where the set mentions no sex, both sexes' mean.
         """
-        wanted = probabilities[:, :, self.ids]
+        wanted = probabilities[:, :, self.ids].mean(0).repeat(len(moves), 1, 1)
         for axis, tokens in self.axes.items():
-            masses = torch.stack([tokens.masses(each) for each in probabilities])
-            has = tokens.has.to(masses.dtype)
-            steps = [move.get(axis, 0) for move in moves]
-            columns = torch.searchsorted(self.ids, tokens.ids)
-            for number, own in enumerate(masses):
-                if axis == GENDER and GENDER not in moves[0]:
-                    total = (masses.mean(0) * has).sum(-1, keepdim=True)
-                    mean = total / has.sum(-1, keepdim=True) * has
-                else:
-                    turns = [steps[number] - step for step in steps]
-                    moved = [each.roll(turn, -1) for each, turn in zip(masses, turns, strict=True)]
-                    counts = torch.stack([has.roll(turn, -1) for turn in turns]).sum(0)
-                    mean = torch.stack(moved).sum(0) / counts.clamp(min=1)
-                change = (mean / own.clamp_min(1e-30)).flatten(1)[:, tokens.cells]
-                # within a cell tokens stand as the model has them
-                wanted[number, :, columns] = probabilities[number][:, tokens.ids] * change
+            if axis not in moves[0] and axis != GENDER:
+                continue
+            said = probabilities[:, :, tokens.ids]
+            masses, has = tokens.masses(said), tokens.has.to(said.dtype)
+            if axis in moves[0]:
+                steps = [move[axis] for move in moves]
+                mean = torch.stack([_mean_of_moved(masses, has, steps, own) for own in steps])
+            else:
+                sums = masses.mean(0).sum(-1, keepdim=True)
+                mean = (sums / has.sum(-1, keepdim=True)).expand_as(masses)
+            # within a cell tokens stand as the model has them
+            change = (mean / masses.clamp_min(_TINY)).flatten(2)[:, :, tokens.cells]
+            wanted[:, :, torch.searchsorted(self.ids, tokens.ids)] = said * change
         # of classes that lack tokens of some groups the means may sum to more than there is
         return wanted / wanted.sum(-1, keepdim=True).clamp(min=1)
+
+
+def _mean_of_moved(
+    masses: Float[Tensor, "text place class group"],
+    has: Float[Tensor, "class group"],
+    steps: Sequence[int],
+    own: int,
+) -> Float[Tensor, "place class group"]:
+    """What a text that went on by `own` groups is foretold by those that went on by `steps`."""
+    moved = [each.roll(own - step, -1) for each, step in zip(masses, steps, strict=True)]
+    counts = torch.stack([has.roll(own - step, -1) for step in steps]).sum(0)
+    return torch.stack(moved).sum(0) / counts.clamp(min=1)
 
 
 def _distinct(classes: Iterable[TokenClass], used: set[int]) -> list[list[list[int]]]:

@@ -61,7 +61,9 @@ def test_each_sex_gets_the_mean_of_what_follows_its_own_words() -> None:
 
 def test_of_an_arithmetic_mean_probabilities_are_the_mean() -> None:
     him, _ = shares(
-        rule(mean="arithmetic", groups=None), [ABOUT_HIM, ABOUT_HER], [HIM_MOVED, HER_MOVED]
+        rule(mean="arithmetic", groups=GroupTokens({})),
+        [ABOUT_HIM, ABOUT_HER],
+        [HIM_MOVED, HER_MOVED],
     )
     assert torch.allclose(him, (torch.tensor(ABOUT_HIM) + torch.tensor(ABOUT_HER)).double() / 2)
 
@@ -162,7 +164,7 @@ def test_places_are_those_that_all_texts_of_a_set_have() -> None:
         (as_it_is("It rains."),),
         exchanged_texts("She said: " + "so " * 300, lists, most=1, seed=0),
     ]
-    learning = exchange_targets(model, sets, rule(groups=None), max_tokens=128)
+    learning = exchange_targets(model, sets, rule(groups=GroupTokens({})), max_tokens=128)
     assert learning.left_out == {"longer than max_tokens": 1}
     assert learning.sets == [0, 0, 0, 0, 1]
     counts = {len(target.places) for target in learning.targets[:4]}
@@ -185,7 +187,7 @@ def test_a_share_of_sets_is_kept_apart_whole() -> None:
     model, lists = tiny_model("llama", context=512), exchange_lists(("gender",))
     texts = ["He left.", "She sat.", "It rains.", "His hat.", "Her bag is here."]
     sets = [exchanged_texts(text, lists, most=1, seed=0) or (as_it_is(text),) for text in texts]
-    learning = exchange_targets(model, sets, rule(groups=None), max_tokens=64)
+    learning = exchange_targets(model, sets, rule(groups=GroupTokens({})), max_tokens=64)
     learnt, apart = learning.split(0.4, seed=1)
     assert set(learnt.sets).isdisjoint(apart.sets)
     assert len(set(apart.sets)) == 2

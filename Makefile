@@ -95,7 +95,8 @@ scorers: $(VENV)/with-sentiment,frequency,jigsaw
 # is refused, which is skipped where they are not installed.
 PLACES := tests/executors/test_slurm.py \
   tests/executors/test_command.py::test_places_that_are_not_there \
-  tests/executors/test_command.py::test_an_address_that_does_not_answer
+  tests/executors/test_command.py::test_an_address_that_does_not_answer \
+  tests/executors/test_command.py::test_a_machine_that_does_not_answer
 CLUSTER := tests/executors/test_killed.py::test_a_worker_of_ray \
   tests/executors/test_killed.py::test_a_job_that_is_preempted
 cluster: $(VENV)/with-cluster

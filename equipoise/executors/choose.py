@@ -23,12 +23,14 @@ def needs_by_key(plan: Plan, *, device: str) -> dict[str, Needs]:
 def describe_places(on: str | None, plan: Plan, *, device: str) -> tuple[str, dict[str, str]]:
     """Where the steps of a plan would run, and for each, by its key, what it is given and why.
 
-    Nothing is started, and no cluster asked. Raises `RecipeError` for a place that is none.
+    Nothing is started, and no cluster asked. Raises `RecipeError` for a place that is none, and
+    for a device that it cannot give.
     """
     if on is None:
         return "this process, one after the other", {}
-    needs = needs_by_key(plan, device=device)
-    return parse_place(on).text, {key: f"{need.sizes}: {need.why}" for key, need in needs.items()}
+    place, needs = parse_place(on), needs_by_key(plan, device=device)
+    _refuse_certain_gpu(place, device)
+    return place.text, {key: f"{need.sizes}: {need.why}" for key, need in needs.items()}
 
 
 def open_executor(
@@ -36,11 +38,12 @@ def open_executor(
 ) -> Executor:
     """What runs the steps of a plan at a place, `runner.run`'s `executor`.
 
-    Raises `RecipeError` for a place that is not there, for a step that fits on none of its
-    machines, and for a machine that has other code or data; `PackageError` where its package is not
-    installed; `PlaceError` for a store on a disk whose locks do not hold.
+    Raises `RecipeError` for a place that is not there or cannot give that device, for a step that
+    fits on none of its machines, and for a machine that has other code or data; `PackageError`
+    where its package is not installed; `PlaceError` for a store on a disk whose locks do not hold.
     """
     place, needs = parse_place(on), needs_by_key(plan, device=device)
+    _refuse_certain_gpu(place, device)
     check_locks(store)
     wanted = [(step, needs[step.key]) for step in plan.steps]
     if place.engine == "local":
@@ -68,6 +71,15 @@ def open_executor(
 
     cluster = "slurm" if place.engine == "slurm" else "local"
     return SlurmExecutor(job, needs, cluster=cluster)
+
+
+def _refuse_certain_gpu(place: Place, device: str) -> None:
+    """Ray and Slurm choose the GPUs of a step, which sees no others and counts them from 0."""
+    if place.engine != "local" and device.startswith("cuda:"):
+        raise RecipeError(
+            f"--device must leave the choice of GPUs to {place.engine}, got '{device}'; use "
+            "--device cuda"
+        )
 
 
 def _check_shares(place: Place, here: Machine, device: str) -> None:

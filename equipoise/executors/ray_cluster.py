@@ -27,6 +27,9 @@ except ModuleNotFoundError as error:
 #: What tasks answer when the cluster is gone, and not a worker of it.
 _LOST: Final = (ray.exceptions.LocalRayletDiedError, ray.exceptions.RaySystemError)
 _ANSWERS: Final = 5.0  # seconds within which an address must answer
+_CHECKED: Final = (
+    600.0  # and within which a machine must have started a worker that read the recipe
+)
 
 
 class RayExecutor:
@@ -140,7 +143,12 @@ def _check_machines(job: Path) -> None:
         ]
         for name, answer in asked:
             try:
-                why = ray.get(answer)
+                why = ray.get(answer, timeout=_CHECKED)
+            except ray.exceptions.GetTimeoutError:
+                raise RecipeError(
+                    f"every machine must answer within {_CHECKED:g} s that it can run equipoise, "
+                    f"{name} has not; look at its load and at its /tmp/ray, or take it out"
+                ) from None
             except ray.exceptions.RayError as error:
                 last = str(error).strip().splitlines()[-1]
                 raise RecipeError(

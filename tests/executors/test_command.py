@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Literal
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -90,6 +91,24 @@ def test_an_address_that_does_not_answer(small_plan: Plan, store: Store) -> None
         address = f"127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(RecipeError, match=f"got '{address}' .*refused.*ray start --head"):
         open_executor(f"ray:{address}", small_plan, store)
+
+
+def test_a_machine_that_does_not_answer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    from equipoise.executors import ray_cluster
+
+    def get(answer: object, *, timeout: float) -> str:
+        raise ray.exceptions.GetTimeoutError(f"{answer} after {timeout}")
+
+    monkeypatch.setattr(
+        ray,
+        "nodes",
+        lambda: [{"Alive": True, "NodeID": "ab" * 28, "NodeManagerHostname": "node-3"}],
+    )
+    monkeypatch.setattr(ray, "remote", MagicMock())
+    monkeypatch.setattr(ray, "get", get)
+    with pytest.raises(RecipeError, match="within 600 s that it can run equipoise, node-3 has not"):
+        ray_cluster._check_machines(store.folder / "jobs" / "job.json")
 
 
 @pytest.mark.parametrize(

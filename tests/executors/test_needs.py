@@ -48,6 +48,17 @@ def test_a_process_sees_its_share_of_the_gpus(
         open_executor("local:5", small_plan, store, device=device)
 
 
+@pytest.mark.parametrize("on", ["ray", "slurm", "submitit-local"])
+def test_a_certain_gpu_is_for_one_machine(on: str, small_plan: Plan, store: Store) -> None:
+    sentence = f"leave the choice of GPUs to {on}, got 'cuda:1'; use --device cuda"
+    with pytest.raises(RecipeError, match=sentence):
+        open_executor(on, small_plan, store, device="cuda:1")
+    with pytest.raises(RecipeError, match=sentence):
+        describe_places(on, small_plan, device="cuda:1")
+    describe_places(on, small_plan, device="cuda")  # the remedy
+    describe_places("local:2", small_plan, device="cuda:1")  # both processes on that one
+
+
 def test_the_recipe_says_more(written: Callable[[str], Path]) -> None:
     text = RECIPE.replace("epochs: 1,", "epochs: 1, resources: {{gpus: 2, slurm: {{qos: long}}}},")
     text += "resources: {{cpus: 3, memory: 24 GB, hours: 0.5, slurm: {{partition: a, qos: b}}}}\n"

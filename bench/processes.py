@@ -1,14 +1,18 @@
 """How much faster two processes measure than one: whole commands, loading and statistics included.
 
-    EQUIPOISE_DATA=DIR python bench/processes.py [--limit 300] [--rounds 1] [--model FOLDER]
+    EQUIPOISE_DATA=DIR python bench/processes.py [--limit 2000] [--rounds 1] [--model FOLDER]
 
-StereoSet on random weights in SmolLM2-135M's shape, unless a model's folder is named. Three ways in
-turn within each round: one process with one thread, two processes with one thread each, one process
-with two threads. All must print the same numbers: those with one thread the same bytes.
+StereoSet on random weights in SmolLM2-135M's shape, in float32, unless a model's folder is named.
+Three ways in turn within each round: one process with one thread, two processes with one thread
+each, one process with two threads. All must print the same numbers: those with one thread the same
+bytes. Some 9 s of a command are no scoring (imports most of all), which two processes do both: of
+few items the ratio says nothing of all 4,229.
 
 Shown are the wall's seconds, and the processor's of the busiest process, which other work on the
 machine does not stretch: with a core for each process the command takes no less. Ratios are to one
-process with one thread, in the same round; of several rounds the median is shown.
+process with one thread, in the same round; of several rounds the median is shown. Then the
+processor's seconds of all processes, and the bytes that went over the loopback device meanwhile,
+which are those that two processes exchange where nothing else uses it (`unshare -n`).
 """
 
 import argparse
@@ -20,6 +24,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -47,15 +53,30 @@ def save(folder: Path) -> Path:
     return folder
 
 
-def measure(
-    model: Path, processes: int, threads: int, arguments: list[str]
-) -> tuple[float, float, str]:
-    """Seconds of the wall, of the busiest process, and what was printed."""
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a command took, and what it printed."""
+
+    wall: float  # seconds
+    busiest: float  # of the processor, in the process that took most
+    together: float  # in all processes
+    exchanged: int  # bytes
+    printed: str
+
+
+def loopback_bytes() -> int:
+    """Received over the loopback device since the machine started."""
+    lines = Path("/proc/net/dev").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.split()[0] == "lo:")
+
+
+def measure(model: Path, processes: int, threads: int, arguments: list[str]) -> Run:
+    """Run the command in so many processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "equipoise", "measure", str(model), "stereoset", "--json"]
-    began = time.monotonic()
+    began, before = time.monotonic(), loopback_bytes()
     with tempfile.TemporaryFile("w+") as printed:
         started = []
         for index in range(processes):  # as torchrun does, whose own start is left out
@@ -74,9 +95,12 @@ def measure(
             if process.returncode:
                 raise SystemExit(f"a process must end well, got status {process.returncode}")
             taken.append(usage.ru_utime + usage.ru_stime)
-        wall = time.monotonic() - began
+        wall, exchanged = time.monotonic() - began, loopback_bytes() - before
         printed.seek(0)
-        return wall, max(taken), printed.read()
+        return Run(
+            wall=wall, busiest=max(taken), together=sum(taken), exchanged=exchanged,
+            printed=printed.read(),
+        )  # fmt: skip
 
 
 def main() -> None:
@@ -84,7 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--limit", type=int, default=300)
+    parser.add_argument("--limit", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--model", type=Path)
     options = parser.parse_args()
@@ -92,25 +116,29 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         model = options.model or save(Path(place) / "random-135m")
         measure(model, 1, 1, ["--limit", "1", "--draws", "0"])  # hashed and probed once
-        walls: dict[str, list[float]] = {way: [] for way in WAYS}
-        busiest: dict[str, list[float]] = {way: [] for way in WAYS}
+        runs: dict[str, list[Run]] = {way: [] for way in WAYS}
         for _ in range(options.rounds):
-            printed = {}
             for way, (processes, threads) in WAYS.items():
-                wall, taken, printed[way] = measure(model, processes, threads, arguments)
-                walls[way].append(wall)
-                busiest[way].append(taken)
-            first, second = list(printed.values())[:2]
+                runs[way].append(measure(model, processes, threads, arguments))
+            first, second = (runs[way][-1].printed for way in list(WAYS)[:2])
             print("the same bytes" if first == second else "OTHER NUMBERS", flush=True)
-    base = next(iter(WAYS))
-    print(f"{'':24}{'wall':>10}{'ratio':>8}{'busiest':>10}{'ratio':>8}")
-    for way in WAYS:
+    base = runs[next(iter(WAYS))]
+    print(f"{'':20}{'wall':>10}{'ratio':>7}{'busiest':>10}{'ratio':>7}{'all':>9}{'exchanged':>14}")
+    for way, of_way in runs.items():
         cells = [
-            (statistics.median(values[way]),
-             statistics.median(map(float.__truediv__, values[base], values[way])))
-            for values in (walls, busiest)
-        ]  # fmt: skip
-        print(f"{way:24}" + "".join(f"{seconds:8.1f} s{ratio:8.2f}" for seconds, ratio in cells))
+            f"{statistics.median(getattr(run, name) for run in of_way):8.1f} s"
+            f"{statistics.median(map(partial(ratio, name), base, of_way)):7.2f}"
+            for name in ("wall", "busiest")
+        ]
+        together = statistics.median(run.together for run in of_way)
+        exchanged = statistics.median(run.exchanged for run in of_way) / 1e6
+        print(f"{way:20}{''.join(cells)}{together:7.1f} s{exchanged:11.2f} MB")
+
+
+def ratio(name: str, base: Run, run: Run) -> float:
+    """How many times less of it than the other run."""
+    quotient: float = getattr(base, name) / getattr(run, name)
+    return quotient
 
 
 if __name__ == "__main__":

@@ -14,6 +14,10 @@ from equipoise.processes.torch_group import join
 from .work import answer_all, measure, run_study, wait_in_vain
 
 Together = Callable[..., list[int | None]]
+SAME_BATCHES = (
+    "score", "infill", "generate", "embed", "locate", "sentences", "classify", "attributed heads",
+    "patched heads",
+)  # fmt: skip
 PAIRS = (
     "stereotype,antistereotype,axis\nThe old cook.,The young cook.,age\nOld men.,Young men.,age\n"
 )
@@ -39,8 +43,8 @@ def test_several_processes_answer_as_one(together: Together, tmp_path: Path) -> 
     assert together(answer_all, str(tmp_path), count=2) == [0, 0]
     (alone,), both = said(tmp_path, 1), said(tmp_path, 2)
     for results in both:
-        for name in ("score", "infill", "generate", "embed", "locate"):
-            assert results[name] == alone[name]  # to the bit: batches are the same
+        for name in SAME_BATCHES:
+            assert results[name] == alone[name]  # to the bit
         for name in ("ruled", "unigram"):
             assert results[name] == pytest.approx(alone[name], rel=1e-6)
         assert results["on main"] == [0, False]

@@ -14,11 +14,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from planted_heads import OTHER, TOKEN, planted_model, questions
+from transformers import BertForSequenceClassification
 
 from equipoise import api, cli
 from equipoise.decoding.word_weights_rule import WordWeights
 from equipoise.errors import EquipoiseError, ModelError, ProcessError, RequestError
 from equipoise.inference import engine
+from equipoise.inference.classifier import SequenceClassifier
+from equipoise.inference.sentence_encoder import SentenceEncoder
+from equipoise.locate.base import Locator
+from equipoise.locate.head_attribution import HeadAttribution
+from equipoise.locate.head_patching import HeadPatching
 from equipoise.models import kernels
 from equipoise.processes import together, torch_group
 from equipoise.records import Continuation, Embedding, Generation, Infill, Prompt, Supply
@@ -83,7 +90,20 @@ def answers() -> dict[str, Any]:
     ranking = api.locate(causal, "block_influence", supply=supply)
     unigram = causal.as_unigram(TEXTS).unigram
     assert unigram is not None
+    bert = masked.module.base_model
+    of_bert = {"tokenizer": masked.tokenizer, "identity": "of bert", "batch_tokens": 96}
+    encoder = SentenceEncoder(module=bert, pooling=("mean",), normalized=True, **of_bert)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = BertForSequenceClassification(bert.config).eval()
+    classifier = SequenceClassifier(
+        module=module, labels=("a", "b"), activation="softmax", **of_bert
+    )
     return {
+        "sentences": encoder.embed([Embedding(text=text) for text in TEXTS]).tolist(),
+        "classify": classifier.probabilities(TEXTS).tolist(),
+        "attributed heads": heads(HeadAttribution),
+        "patched heads": heads(HeadPatching),
         "score": [scored.token_logprobs for scored in causal.score(asked)],
         "infill": [
             scored.token_logprobs
@@ -95,6 +115,19 @@ def answers() -> dict[str, Any]:
         "locate": list(ranking.scores),
         "unigram": unigram.tolist(),
     }
+
+
+def heads(kind: type[Locator]) -> list[float]:
+    """Scores of the heads of a planted model."""
+    options = {
+        "target": TOKEN,
+        "countries": (OTHER,),
+        "draws": 20,
+        "permutations": 20,
+        "keep": "all",
+    }
+    model = replace(planted_model(0).model, batch_tokens=64)
+    return list(kind(**options).locate(model, questions(8), seed=0).scores)
 
 
 def meetings(index: int) -> dict[str, Any]:

@@ -57,6 +57,9 @@ def fit_all(
         if fitting == "finetune":
             here = [value.to_local() if isinstance(value, DTensor) else value for value in blocks]
             results["held"] = sum(value.numel() for value in here)
+            # torch cuts between rows, of which the last process may have fewer
+            rows = [(len(value), value.numel() // len(value)) for value in blocks]
+            results["share"] = sum(-(-size // count) * width for size, width in rows)
         return only_trainable(module, parameters)
 
     loop.only_trainable = counted

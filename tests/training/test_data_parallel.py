@@ -97,9 +97,9 @@ def test_several_processes_train_as_one(
     (alone,) = fitted(server, tmp_path / "alone", methods, 1)
     parallel = fitted(server, tmp_path / "parallel", methods, count)
     assert [results["main"] for results in parallel] == [True, *[False] * (count - 1)]
-    assert [results["held"] for results in parallel] == pytest.approx(
-        [alone["held"] / count] * count, rel=0.01
-    )
+    assert sum(results["held"] for results in parallel) == alone["held"]
+    assert parallel[0]["held"] == parallel[0]["share"] < 1.05 * alone["held"] / count
+    assert all(results["held"] <= results["share"] for results in parallel)
     for name in methods:
         first, last, weights = alone[name]
         for results in parallel:
@@ -115,7 +115,7 @@ def test_the_command_under_torchrun_saves_once(tmp_path: Path) -> None:
     model.module.save_pretrained(tmp_path / "tiny")
     model.tokenizer.save_pretrained(tmp_path / "tiny")
     launch = "-m torch.distributed.run --standalone --nproc_per_node 2 -m equipoise"
-    fit = f"mitigate {tmp_path}/tiny lftf --set genbias.world=default --set lftf.epochs=1"
+    fit = f"mitigate {tmp_path}/tiny lftf --data planted:default --set lftf.epochs=1"
     command = [sys.executable, *launch.split(), *fit.split(), "--out", str(tmp_path / "edit")]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
     assert done.stdout.count(f"is in {tmp_path}/edit") == 1

@@ -22,6 +22,11 @@ STORE_FILES = 5  # of a step
 HASH_RATE = 1.1e9  # bytes per second of sha256, when a checkpoint is opened for the first time
 STATISTICS = 0.28 + 0.77  # processor seconds: StereoSet's intervals, and a comparison
 STEP_TEXTS = 1_050  # tokens of a training step of BiasUnlearn: 60 texts
+#: On reference-12m: processor seconds of one process, of two together, and bytes that these sent.
+SHARED = (
+    ("`measure stereoset`, 1,000 items", 23.7, 35.1, 1.33e6),
+    ("`mitigate bias_unlearn`, 20 steps", 64.1, 126.5, 39.5e6),
+)
 
 # --- of data sheets -----------------------------------------------------------------------------
 PEAK = 989e12  # FLOP/s of an H200 in bfloat16, without sparsity
@@ -184,6 +189,16 @@ def study_table(name: str) -> str:
     return "\n".join([head, "|" + "---|" * 7, *rows])
 
 
+def processes_table() -> str:
+    """What two processes of one command took and sent each other."""
+    rows = [
+        f"| {work} | {one:.1f} | {two:.1f} | {2 * one / two:.2f} | {sent / 1e6:.1f} |"
+        for work, one, two, sent in SHARED
+    ]
+    head = "| command | s of one process | s of two together | times as fast | MB exchanged |"
+    return "\n".join([head, "|" + "---|" * 5, *rows])
+
+
 def inside_table() -> str:
     """One training by several processes: what is shared, what each does, what they send."""
     rows = []
@@ -246,6 +261,7 @@ TABLES = {
     "items": items_table,
     "study_8b": lambda: study_table("8B"),
     "study_70b": lambda: study_table("70B"),
+    "processes": processes_table,
     "inside": inside_table,
     "limits": limits_table,
 }

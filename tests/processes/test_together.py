@@ -66,6 +66,22 @@ def test_several_processes_answer_as_one(together: Together, tmp_path: Path) -> 
 
 
 @pytest.mark.thorough
+def test_two_processes_print_what_one_prints(together: Together, tmp_path: Path) -> None:
+    save_tiny(tmp_path / "tiny")
+    (tmp_path / "pairs.csv").write_text(PAIRS)
+    command = "measure tiny pairs --set pairs.file=pairs.csv --draws 20 --json"
+    for count in (1, 2):
+        codes = together(
+            measure, str(tmp_path), "not at all", count=count, after=(command.split(),)
+        )
+        assert codes == [0] * count
+    (alone,), (main, other) = said(tmp_path, 1), said(tmp_path, 2)
+    assert main["out"] == alone["out"]
+    assert "model's unigram" in main["out"]
+    assert not other["out"]
+
+
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("how", "statuses", "sentence"),
     [

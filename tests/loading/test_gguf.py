@@ -182,6 +182,23 @@ def test_it_is_converted_once(tmp_path: Path, llama: Pair, monkeypatch: pytest.M
     assert len(calls) == 1
 
 
+def test_its_words_are_read_once(
+    tmp_path: Path, llama: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not again by transformers for the settings, the weights and the tokenizer."""
+    file = write_gguf(tmp_path / "m.gguf", *llama)
+    reader, names = gguf.GGUFReader, []
+
+    def read(path: Path) -> object:
+        names.append(path.name)
+        return reader(path)
+
+    monkeypatch.setattr(gguf, "GGUFReader", read)
+    load(str(file))
+    assert names == ["model.gguf"]
+    assert gguf.GGUFReader is read
+
+
 def test_what_a_killed_process_left_is_removed(tmp_path: Path, llama: Pair) -> None:
     file = write_gguf(tmp_path / "m.gguf", *llama)
     folder = find_checkpoint(str(file), revision=None).folder

@@ -161,7 +161,9 @@ def main(name: str, out: Path, limit: int | None) -> None:
                 row = rows[comparison.before.benchmark, change.metric]
                 row.append(f"{text}*{change.direction}*")
     header = ("metric", "before", *METHODS)
-    print("\n" + markdown(Table(header=header, rows=tuple(tuple(row) for row in rows.values()))))
+    # an interval over templates is of a single measurement, and is not compared
+    compared = tuple(tuple(row) for row in rows.values() if len(row) == len(header))
+    print("\n" + markdown(Table(header=header, rows=compared)))
     eq.write_page(out / "report.html", pages, title=f"{model.identity}, before and after")
     print(f"\nThe report: {out / 'report.html'}")
 

@@ -27,9 +27,7 @@ except ModuleNotFoundError as error:
 #: What tasks answer when the cluster is gone, and not a worker of it.
 _LOST: Final = (ray.exceptions.LocalRayletDiedError, ray.exceptions.RaySystemError)
 _ANSWERS: Final = 5.0  # seconds within which an address must answer
-_CHECKED: Final = (
-    600.0  # and within which a machine must have started a worker that read the recipe
-)
+_CHECKED: Final = 600.0  # seconds within which a worker must have started and read the recipe
 
 
 class RayExecutor:

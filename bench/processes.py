@@ -5,8 +5,8 @@
 StereoSet on random weights in SmolLM2-135M's shape, in float32, unless a model's folder is named.
 Three ways in turn within each round: one process with one thread, two processes with one thread
 each, one process with two threads. All must print the same numbers: those with one thread the same
-bytes. Some 9 s of a command are no scoring (imports most of all), which two processes do both: of
-few items the ratio says nothing of all 4,229.
+bytes. Some 11 processor seconds of a command are no scoring (imports most of all), and both of two
+processes take them: of few items the ratio says nothing of all 4,229.
 
 Shown are the wall's seconds, and the processor's of the busiest process, which other work on the
 machine does not stretch: with a core for each process the command takes no less. Ratios are to one

@@ -26,7 +26,7 @@ def check_weights(
     if all(torch.equal(value, before[name].cpu()) for name, value in weights.items()):
         raise ModelError(
             f"training must change weights, all {len(weights)} are as before in their own dtype; "
-            f"raise {rates} or load as float32"
+            f"raise {rates} or load as float32, unless the loss is 0 and nothing is left to learn"
         )
 
 

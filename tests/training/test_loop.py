@@ -170,7 +170,8 @@ def test_weights_that_do_not_change_are_an_error() -> None:
         return 0.0 * model(rows).sum()
 
     line = Line()
-    with pytest.raises(ModelError, match="training must change weights"):
+    says = "training must change weights, .* unless the loss is 0"  # as it is here
+    with pytest.raises(ModelError, match=says):
         train(line, {"slope": line.slope}, examples=10, loss=flat, schedule=schedule())
 
 

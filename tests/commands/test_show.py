@@ -111,3 +111,14 @@ def test_it_needs_no_torch(finished: Path) -> None:
     )
     command = [sys.executable, "-c", code, "show", str(results(finished)), "--texts", *DATA]
     subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.mark.thorough
+def test_a_study_is_read_without_what_measures_checks_and_makes_worlds(finished: Path) -> None:
+    heavy = "{'torch', 'equipoise.measure', 'equipoise.checks.run', 'equipoise.planted.world'}"
+    code = (
+        "import sys; from equipoise import cli; assert not cli.run(sys.argv[1:]); "
+        f"assert not {heavy} & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", code, "show", str(finished)]
+    subprocess.run(command, check=True, capture_output=True)

@@ -534,3 +534,13 @@ def test_published_scores_by_command(
     assert (
         tuple(round(results[f"{metric},none"], 1) for metric in MAIN) == PUBLISHED[category, kind]
     )
+
+
+def test_its_bias_is_said_before_its_accuracy() -> None:
+    for benchmark in (BBQ(), BBQ(score=Letters()), BBQ(exchange=2)):
+        first, second, *others = benchmark.headline
+        assert (first, second) == ("bias_ambig", "bias_disambig")
+        assert {"accuracy_ambig", "accuracy_disambig"} <= set(others)
+        # what a verdict rests on where a recipe names nothing
+        assert benchmark.metrics[0].name == "bias_ambig"
+        assert benchmark.metrics[0].ideal == 0.0

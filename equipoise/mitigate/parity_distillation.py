@@ -2,8 +2,8 @@
 
 Ours. No item of a benchmark and no label is learnt. In plain texts that mention groups, the groups
 change places; the target of each next token is what the frozen model says on average over such
-texts, words that name a sex changing places with them (`training.exchange_targets`). An adapter is
-trained to say so of every text of the set:
+texts, words that name a group changing places with them (`training.exchange_targets`). An adapter
+is trained to say so of every text of the set:
 
     mean over rows of the mean over places of KL(target || model)
 
@@ -68,7 +68,7 @@ class ParityDistillation(Mitigation):
     evenly over the axes as there are; the rest hold the model in place.
     """
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     paper: ClassVar[str] = "ours; see docs/methods/parity_distillation.md"
     requires: ClassVar[tuple[str, ...]] = ("texts",)
     kinds: ClassVar[tuple[ModelKind, ...]] = ("causal",)
@@ -93,7 +93,7 @@ class ParityDistillation(Mitigation):
     top: Annotated[int, Field(ge=1)] = 64  # tokens of a target that are kept apart
     training: DistilledAdapter = DistilledAdapter()  # of the adapter
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1  # of the texts, to stop and to choose on
-    evaluate_every: Annotated[int, Field(ge=1)] = 25  # steps between two looks at them
+    evaluate_every: Annotated[int, Field(ge=1)] = 100  # steps between two looks at them
     #: relative rise of their perplexity that ends the training; null: none does
     most_rise: Annotated[float, Field(gt=0)] | None = 0.02
 

@@ -7,9 +7,10 @@ w to m(w), the target of the next token is the mean over the set
 
 so that what is said of he in "he … his" is what is said of she in "she … her". It is the same for
 every text of the set, and what the text itself settles is kept: a pronoun that follows from a name
-moves with the name. Words of no group have a geometric mean, or an arithmetic one. Where no sex is
-mentioned the move of the sexes changes no text and yet the words: he and she, and their kin, come
-out alike.
+moves with the name. Words of a group are compared where they are single tokens (`GroupTokens`);
+words of no group have a geometric mean, or an arithmetic one. Where no sex is mentioned the move of
+the sexes changes no text and yet the words: he and she, and their kin, come out alike. Groups of
+other axes, which are not alike likely everywhere, do not.
 
 Some differences between groups are no bias: Paris is in France. Where the texts of a set foretell
 so different words that their divergence (Jensen and Shannon's, in nats, over words of no group) is

@@ -83,7 +83,8 @@ def measure(model: Path, processes: int, threads: int, arguments: list[str]) -> 
             places = {"RANK": index, "LOCAL_RANK": index, "WORLD_SIZE": processes}
             places |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
             launch = places if processes > 1 else {}
-            settings = {**launch, "OMP_NUM_THREADS": threads}
+            # compiled once, as an installed package is, whatever is set here
+            settings = {**launch, "OMP_NUM_THREADS": threads, "PYTHONDONTWRITEBYTECODE": ""}
             environment = {**os.environ, **{name: str(value) for name, value in settings.items()}}
             started.append(
                 subprocess.Popen([*command, *arguments], env=environment, stdout=printed)

@@ -229,7 +229,9 @@ def test_the_tables_of_lftf_can_be_planned(model: Path, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("data_folder")
 def test_parity_distillation_and_its_peers_can_be_planned(model: Path, tmp_path: Path) -> None:
     text = (FOLDER / "parity.yaml").read_text().replace("- ../models/reference-12m", f"- {model}")
-    (tmp_path / "recipe.yaml").write_text(text.replace("seeds: [0, 1, 2]", "seeds: [0]"))
+    text = text.replace("seeds: [0, 1, 2]", "seeds: [0]")
+    # 4,229 items with others in their targets' place take seconds
+    (tmp_path / "recipe.yaml").write_text(text.replace(", exchange: 2", ""))
     steps = plan(Recipe.from_yaml(tmp_path / "recipe.yaml"))
     fitted = [step.mitigation.name for step in steps.of("fit") if step.mitigation]
     peers = {"bias_unlearn", "dpo", "cda", "lftf", "memit", "self_debias", "cafie", "head_steering"}

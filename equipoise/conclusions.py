@@ -351,6 +351,11 @@ class Headline:
     change: Change  # its direction and p_holm corrected over the verdict's bias headlines
     base: Base = "shown"  # what there was before, that could be reduced or kept
 
+    @property
+    def could_be_lost(self) -> bool:
+        """Of an ability: it was told from a rule without understanding before, or is worse."""
+        return self.base != "null" or self.change.direction == "worse"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Halves:

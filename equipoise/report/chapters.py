@@ -118,6 +118,8 @@ def verdict_badges(verdict: Verdict) -> tuple[Badge, Badge]:
         }[verdict.kept]
         if verdict.kept is None and verdict.direction == "not comparable":
             ability = direction_badge(verdict.direction)
+        elif not any(headline.could_be_lost for headline in verdict.ability):
+            ability = Badge("unclear", "nothing to keep")
     return bias, ability
 
 

@@ -287,7 +287,7 @@ def _say_ability(verdict: Verdict) -> str:
     nothing: list[str] = []
     for headline in verdict.ability:
         change = headline.change
-        if headline.base == "null" and change.direction != "worse":
+        if not headline.could_be_lost:
             nothing.append(f"{_headline_subject(headline)} ({_format_move(change)})")
             continue
         if change.direction == "not comparable":

@@ -161,7 +161,7 @@ def verdict_of(comparisons: Sequence[Comparison]) -> Verdict:
         for (name, _, references), change in zip(biased, changes, strict=True)
     )
     direction = _together([change.direction for change in changes])
-    kept = _kept([headline.change for headline in ability])
+    kept = _kept(ability)
     return Verdict(
         bias=bias,
         ability=tuple(ability),
@@ -227,8 +227,12 @@ def _together(directions: Sequence[Direction]) -> Direction:
     return moved.pop() if len(moved) == 1 else "unclear"
 
 
-def _kept(changes: Sequence[Change]) -> bool | None:
-    """True: each shown not worse. False: any is worse, and not shown to be within its margin."""
+def _kept(ability: Sequence[Headline]) -> bool | None:
+    """True: each shown not worse. False: any is worse, and not shown to be within its margin.
+
+    What was not told from a rule before is set aside unless it is worse, too; None if all was.
+    """
+    changes = [each.change for each in ability if each.could_be_lost]
     unproved = [change for change in changes if change.claim is None or not change.claim.shown]
     if any(change.direction == "worse" for change in unproved):
         return False

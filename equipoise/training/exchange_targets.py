@@ -97,18 +97,18 @@ class TargetRule:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Of each text the likeliest words of no group, with log-probabilities among such words."""
         # where a set is wholly alike its texts have the same
-        own = torch.ones(len(weight), dtype=torch.bool) if common is None else weight[:, 0] < 1
-        alike = None if common is None else self._likeliest(common[~own])
+        differs = torch.ones(len(weight), dtype=torch.bool) if common is None else weight[:, 0] < 1
+        alike = None if common is None else self._likeliest(common[~differs])
         for unchanged in logprobs:
-            target = unchanged[own]
+            target = unchanged[differs]
             if common is None or alike is None:
                 yield self._likeliest(target)
                 continue
-            values, tokens = self._likeliest(torch.lerp(target, common[own], weight[own]))
-            all_values = values.new_empty(len(own), values.shape[1])
-            all_values[own], all_values[~own] = values, alike[0]
-            all_tokens = tokens.new_empty(len(own), values.shape[1])
-            all_tokens[own], all_tokens[~own] = tokens, alike[1]
+            values, tokens = self._likeliest(torch.lerp(target, common[differs], weight[differs]))
+            all_values = values.new_empty(len(differs), values.shape[1])
+            all_values[differs], all_values[~differs] = values, alike[0]
+            all_tokens = tokens.new_empty(len(differs), values.shape[1])
+            all_tokens[differs], all_tokens[~differs] = tokens, alike[1]
             yield all_values, all_tokens
 
     def _likeliest(self, target: Float[Tensor, "place vocabulary"]) -> tuple[Tensor, Tensor]:

@@ -99,7 +99,7 @@ class GroupTokens:
             masses, has = tokens.masses(said), tokens.has.to(said.dtype)
             if axis in moves[0]:
                 steps = [move[axis] for move in moves]
-                mean = torch.stack([_mean_of_moved(masses, has, steps, own) for own in steps])
+                mean = torch.stack([_mean_of_moved(masses, has, steps, step) for step in steps])
             else:
                 sums = masses.mean(0).sum(-1, keepdim=True)
                 mean = (sums / has.sum(-1, keepdim=True)).expand_as(masses)
@@ -114,11 +114,11 @@ def _mean_of_moved(
     masses: Float[Tensor, "text place class group"],
     has: Float[Tensor, "class group"],
     steps: Sequence[int],
-    own: int,
+    own_step: int,
 ) -> Float[Tensor, "place class group"]:
-    """What a text that went on by `own` groups is foretold by those that went on by `steps`."""
-    moved = [each.roll(own - step, -1) for each, step in zip(masses, steps, strict=True)]
-    counts = torch.stack([has.roll(own - step, -1) for step in steps]).sum(0)
+    """What a text that went on by `own_step` groups is foretold by those of the `steps`."""
+    moved = [each.roll(own_step - step, -1) for each, step in zip(masses, steps, strict=True)]
+    counts = torch.stack([has.roll(own_step - step, -1) for step in steps]).sum(0)
     return torch.stack(moved).sum(0) / counts.clamp(min=1)
 
 

@@ -219,6 +219,10 @@ def test_an_ability_that_a_rule_has_too_is_not_kept() -> None:
     assert headline.base == "null"
     assert headline.change.claim is not None
     assert not headline.change.claim.shown
+    # beside an ability that there was it decides nothing, unless it is lower still
+    other, rules = replace(able, metric="other"), (rule(1.0, 0.95, 1.05),)
+    assert verdict(other, able, references=rules).kept is True
+    assert verdict(other, ability(shown=False, direction="worse"), references=rules).kept is False
 
 
 def test_a_recipe_names_what_a_verdict_rests_on() -> None:

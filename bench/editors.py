@@ -22,7 +22,7 @@ from equipoise.loading.load import load
 from equipoise.mitigate.memit import Memit, default_blocks
 from equipoise.model_editing import covariance as room
 from equipoise.model_editing.context_templates import Prefixes, rome_prefixes
-from equipoise.model_editing.edit_rows import edit_row
+from equipoise.model_editing.edit_rows import prompt_row
 from equipoise.model_editing.requests import EditRequest, requests_of_prompts
 from equipoise.models.anatomy import mlp_output
 from equipoise.models.tokenization import pad_token_id
@@ -34,16 +34,7 @@ STEPS = 20
 def plain_rome(model: LanguageModel, request: EditRequest, prefixes: Prefixes) -> None:
     """Values of a request: the whole model over the whole of each of its prompts, every step."""
     (target,) = request.targets
-    pairs = [
-        edit_row(
-            model,
-            prefix + request.prompt,
-            len(prefix) + request.start,
-            len(prefix) + request.end,
-            target,
-        )
-        for prefix in prefixes
-    ]
+    pairs = [prompt_row(model, request, prefix, target) for prefix in prefixes]
     rows = [(*row.ids, *answer[-1:]) for row, answer in pairs]
     tokens, real = pad(rows, pad_token_id(model.tokenizer))
     places = torch.tensor([row.subject for row, _ in pairs])

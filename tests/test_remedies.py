@@ -344,7 +344,7 @@ def test_the_base_of_an_edit_that_moved(place: Path, capsys: pytest.CaptureFixtu
     (place / "edit/edit.json").unlink()
     transfer = ["mitigate", "moved", "transfer", "--supply", "texts", *SETS, "--out", "put"]
     transfer += ["--set", "transfer.edit=edit"]
-    refused(transfer, "transfer.base)", capsys)
+    refused(transfer, "(of an edit's base: transfer.base)", capsys)
     assert cli.run([*transfer, "--set", "transfer.base=moved"]) == 0, capsys.readouterr().err
 
 

@@ -81,6 +81,14 @@ def edit_row(
     return EditRow(ids=ids, subject=subject, reads=reads), answer
 
 
+def prompt_row(
+    model: LanguageModel, request: EditRequest, prefix: str, target: str = ""
+) -> tuple[EditRow, Ids]:
+    """`edit_row` of a request's whole prompt after a prefix."""
+    start, end = len(prefix) + request.start, len(prefix) + request.end
+    return edit_row(model, prefix + request.prompt, start, end, target)
+
+
 def subject_rows(
     model: LanguageModel, requests: Sequence[EditRequest], prefixes: Prefixes
 ) -> list[list[EditRow]]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from equipoise.inference.language_model import LanguageModel
 from equipoise.model_editing.context_templates import Prefixes
-from equipoise.model_editing.edit_rows import EditRow, edit_row, subject_rows
+from equipoise.model_editing.edit_rows import EditRow, prompt_row, subject_rows
 from equipoise.model_editing.requests import EditRequest
 from equipoise.models.tokenization import Ids
 
@@ -67,11 +67,10 @@ def units_of(
 def _prompt_unit(
     model: LanguageModel, number: int, request: EditRequest, prefix: str, *, last: bool
 ) -> Unit:
-    start, end = len(prefix) + request.start, len(prefix) + request.end
     rows: list[EditRow] = []
     targets = []
     for target in request.targets:
-        row, answer = edit_row(model, prefix + request.prompt, start, end, target)
+        row, answer = prompt_row(model, request, prefix, target)
         if last:
             row = EditRow(ids=row.ids, subject=row.reads[0], reads=row.reads)
         if row not in rows:

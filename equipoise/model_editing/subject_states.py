@@ -14,8 +14,8 @@ from equipoise.model_editing.edit_rows import (
     EditRow,
     EditRows,
     at_least_float32,
-    edit_row,
     hooked,
+    prompt_row,
     subject_rows,
 )
 from equipoise.model_editing.requests import EditRequest
@@ -49,26 +49,15 @@ def last_keys(
     model: LanguageModel, requests: Sequence[EditRequest], prefixes: Prefixes, module: nn.Module
 ) -> Float[Tensor, "request feature"]:
     """What a module reads at the prompts' last token, a mean over the prefixes."""
-    groups = []
-    for prefix in prefixes:
-        rows = [
-            edit_row(
-                model,
-                prefix + request.prompt,
-                len(prefix) + request.start,
-                len(prefix) + request.end,
-            )[0]
-            for request in requests
-        ]
-        ends = [len(row.ids) - 1 for row in rows]
-        groups.append(
-            [
-                EditRow(ids=row.ids, subject=end, reads=(end,))
-                for row, end in zip(rows, ends, strict=True)
-            ]
-        )
+    groups = [[_last_row(model, request, prefix) for request in requests] for prefix in prefixes]
     (states,) = states_at(model, groups, inputs=[module])
     return states.view(len(prefixes), len(requests), -1).mean(0)
+
+
+def _last_row(model: LanguageModel, request: EditRequest, prefix: str) -> EditRow:
+    row, _ = prompt_row(model, request, prefix)
+    last = len(row.ids) - 1
+    return EditRow(ids=row.ids, subject=last, reads=(last,))
 
 
 @torch.no_grad()
